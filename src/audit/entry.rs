@@ -41,6 +41,12 @@ codes! {
         Import = 13 "import",
         /// Writing every account of a stopped server to a file.
         RegistryExport = 14 "registry-export",
+        /// Letting a node join the cluster.
+        ClusterJoin = 15 "cluster-join",
+        /// Copying the registry's store, with the operators, to another node.
+        ClusterSnapshot = 16 "cluster-snapshot",
+        /// Telling another node the keys that all nodes share.
+        ClusterKeys = 17 "cluster-keys",
     }
 }
 

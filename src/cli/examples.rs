@@ -147,11 +147,27 @@ const EXAMPLES: &[(&str, &[Example])] = &[
     ),
     ("operator list", &[("With roles", "dispatchd operator list")]),
     ("operator revoke", &[("At once", "dispatchd operator revoke ann")]),
+    ("cluster", &[("Is every member there?", "dispatchd cluster status")]),
     (
-        "cluster",
+        "cluster invite",
         &[(
-            "With the data of this machine",
-            "dispatchd cluster init --config /etc/dispatchd/dispatchd.toml",
+            "On a member, for the machine that shall be the node b",
+            "dispatchd cluster invite b --config /etc/dispatchd/dispatchd.toml > invite.token",
+        )],
+    ),
+    (
+        "cluster join",
+        &[(
+            "On that machine",
+            "dispatchd cluster join https://a.example.com:8081 --token-file invite.token --config /etc/dispatchd/dispatchd.toml",
+        )],
+    ),
+    ("cluster status", &[("For a script", "dispatchd cluster status --json")]),
+    (
+        "cluster remove",
+        &[(
+            "A machine that is gone",
+            "dispatchd cluster remove b --config /etc/dispatchd/dispatchd.toml",
         )],
     ),
     (

@@ -76,7 +76,7 @@ enum Command {
     /// Add, list and revoke operators' tokens
     #[command(subcommand)]
     Operator(operator::Operator),
-    /// Begin a cluster of several machines, leave one, rebuild its log
+    /// Begin a cluster of several machines, join one, see its members, leave it, rebuild its log
     #[command(subcommand)]
     Cluster(Box<cluster::Cluster>),
     /// See whether the server believes the machine's clock, or say that it is right

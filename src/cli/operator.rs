@@ -82,7 +82,7 @@ impl DataDirectory {
     }
 
     /// The operators of a directory that exists: a mistyped name must not look like an empty list.
-    fn existing(&self) -> anyhow::Result<Reached> {
+    pub(super) fn existing(&self) -> anyhow::Result<Reached> {
         let data = self.path()?;
         files::DataDirectory::check(&data)?;
         Ok(Reached::find(&data)?)
@@ -106,7 +106,7 @@ impl Operator {
                 let mut operators = Reached::find(&data)?;
                 operators.check(&new)?;
                 // Shown before it is valid: a kill or a full disk leaves no operator whose token nobody saw.
-                show(new.token())?;
+                show(new.token(), "no operator was added")?;
                 operators.add(&new).map_err(|error| match error {
                     OperatorsError::Registry(_) | OperatorsError::Unanswered(_) => undecided(error),
                     error => anyhow!(error)
@@ -141,20 +141,20 @@ fn undecided(error: OperatorsError) -> anyhow::Error {
     )
 }
 
-/// Prints the token, alone, on standard output.
+/// Prints the token, alone, on standard output. `otherwise` says what was not done if that fails.
 ///
 /// # Errors
 /// If nobody can see it. Rust opens `/dev/null` in the place of a closed standard output, and that takes everything.
-fn show(token: &OperatorToken) -> anyhow::Result<()> {
+pub(super) fn show(token: &OperatorToken, otherwise: &str) -> anyhow::Result<()> {
     let output = fs::File::from(stdout().as_fd().try_clone_to_owned()?).metadata()?;
     let nowhere = fs::metadata("/dev/null")?;
     if output.file_type().is_char_device() && output.rdev() == nowhere.rdev() {
         bail!(
-            "no operator was added: the token is shown once, and standard output is closed or /dev/null; connect it"
+            "{otherwise}: the token is shown once, and standard output is closed or /dev/null; connect it"
         );
     }
     let mut out = stdout().lock();
     let shown = writeln!(out, "{}", token.reveal()).and_then(|()| out.flush());
     // As text: a closed pipe is no success here.
-    shown.map_err(|error| anyhow!("no operator was added: the token cannot be printed: {error}"))
+    shown.map_err(|error| anyhow!("{otherwise}: the token cannot be printed: {error}"))
 }

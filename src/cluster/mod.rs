@@ -1,21 +1,34 @@
-//! A node of a cluster: its configuration, its identity, the keys of the log's entries, and the rows about members.
+//! A node of a cluster: its configuration, its identity, the keys of the log's entries, the rows about members, and what the members
+//! ask each other.
 //!
 //! A cluster is several nodes that serve one directory. Their registries apply one shared log, which lies in etcd. Each node keeps
 //! the whole registry. So a node's data directory without [`Identity`] and [`ClusterKeys`] is that of a single machine.
 //!
 //! etcd keeps deleted values in its files. So each entry is encrypted under a key that only the members have. [`ClusterKeys`] holds
-//! this node's copy of the keys in a keyring of its own.
+//! this node's copy of the keys in a keyring of its own. A node that joins gets the keys and a copy of the store from another one.
 
+mod clocks;
 mod config;
 mod entry_keys;
 mod founding;
 mod identity;
+mod joining;
 mod leaving;
 mod member;
+mod member_client;
+mod peers;
+mod report;
+mod returning;
+mod trimming;
 
 pub use config::{Config, Fence, is_member_address};
 pub use entry_keys::ClusterKeys;
 pub use founding::{Founder, FoundingError};
 pub use identity::{IDENTITY_FILE_NAME, Identity, IdentityError};
+pub use joining::{Candidate, JoinError};
 pub use leaving::{LeavingError, leave};
 pub use member::Member;
+pub use member_client::{JoinAnswer, JoinRequest, MemberClient, SharedKey, SharedKeys};
+pub use peers::Peers;
+pub use report::{ClusterReport, MemberReport, MemberState, shown};
+pub use returning::{is_left_behind, other_members, take_over_from_any};

@@ -39,6 +39,8 @@ pub(super) async fn readyz(
     let (problem, missing) = if !registry.is_ready() {
         let problem = Problem::new(Code::RegistryLoading, "the registry is being loaded");
         (problem, Missing::Registry)
+    } else if let Some(hold) = registry.held() {
+        (Problem::new(Code::RegistryBehind, hold.to_string()), Missing::Registry)
     } else if !log.is_writable() {
         let detail = "the query log cannot be written; check the free space of the data disk";
         (Problem::new(Code::LogUnwritable, detail), Missing::Log)

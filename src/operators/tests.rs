@@ -190,7 +190,7 @@ fn neither_the_store_nor_a_copy_of_it_holds_a_token_and_a_copy_has_no_operator()
     drop(operators);
     let (directory, copy) = (data.path().join("registry"), data.path().join("copy"));
     crate::files::create_dir(&copy).unwrap();
-    opened(&directory).snapshot(&copy.join("registry.redb")).unwrap();
+    opened(&directory).snapshot(&copy.join("registry.redb"), registry::CopyFor::Backup).unwrap();
     let holds = |path: &Path, part: &[u8]| {
         let bytes = crate::files::read(path).unwrap();
         bytes.windows(part.len()).any(|window| window == part)

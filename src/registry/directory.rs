@@ -32,7 +32,7 @@ use super::{
     member::LogMember,
     plan::Plan,
     state::RegistryState,
-    store::{Mutation, Reader, RedbStore, Store, StoreError, Unrecorded},
+    store::{CopyFor, Mutation, Reader, RedbStore, Store, StoreError, Unrecorded},
     subject::{Subject, SubjectKey},
     totals::Totals,
     writer::Writer,
@@ -62,13 +62,13 @@ pub(super) enum Stage {
 impl Registry {
     /// Opens the store in `dir` and makes it if there is none. Nothing is loaded yet.
     ///
-    /// Operators are visible at once: somebody must be able to see how the service does while it loads.
+    /// Operators and members are visible at once: somebody must be able to see how the service does while it loads.
     pub fn open(dir: &Path, config: Config, clock: SharedClock) -> Result<Self, StoreError> {
         let store = RedbStore::open(dir, clock.now())?;
-        let operators = store.rows_of(RowKind::Operator)?;
+        let mut rows = store.rows_of(RowKind::Operator)?;
+        rows.extend(store.rows_of(RowKind::Member)?);
         let registry = Self::with_store(Box::new(store), config, clock);
-        let mut steps =
-            operators.into_iter().map(|(key, row)| Mutation::PutRow(key, row)).collect();
+        let mut steps = rows.into_iter().map(|(key, row)| Mutation::PutRow(key, row)).collect();
         registry.shared.show_rows(&mut steps, |_| true);
         Ok(registry)
     }
@@ -211,9 +211,9 @@ impl Registry {
     }
 
     /// Writes the store as it is at one moment into a new file at `path`, which can take the place of a stopped server's
-    /// `registry.redb`. Operators are not in it. Changes go on meanwhile. Blocks: seconds for ten million handles.
-    pub fn snapshot(&self, path: &Path) -> Result<(), StoreError> {
-        self.reader.copy(path)
+    /// `registry.redb`. Changes go on meanwhile. Blocks: seconds for ten million handles.
+    pub fn snapshot(&self, path: &Path, copy_for: CopyFor) -> Result<(), StoreError> {
+        self.reader.copy(path, copy_for)
     }
 
     /// Queues the command that `plan` plans, and waits until it is durable, visible and recorded; but not longer than a
@@ -246,6 +246,9 @@ impl Registry {
     }
 
     fn enqueue(&self, job: Job) -> Result<(), ChangeError> {
+        if self.shared.hold.get().is_some() {
+            return Err(ChangeError::Held);
+        }
         match &*self.stage() {
             Stage::Started(sender) => {
                 sender.try_send(Message::Job(job)).map_err(|error| match error {

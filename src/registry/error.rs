@@ -37,6 +37,9 @@ pub enum ChangeError {
     /// The change is larger than one entry of the shared log may be. Callers that can divide it do so.
     #[error("the change is larger than an entry of the shared log may be")]
     TooLarge,
+    /// This node of a cluster must not change anything; see [`Hold`](super::Hold). Another one may.
+    #[error("this node of the cluster takes no changes now; another one does")]
+    Held,
     /// The service is stopping.
     #[error("the registry is stopping")]
     Stopped,

@@ -37,6 +37,7 @@ mod flag;
 mod flag_counts;
 mod follower;
 mod handle_state;
+mod hold;
 mod index;
 mod job;
 mod lease_offset;
@@ -68,11 +69,14 @@ pub use device::{DeviceDetails, HandleDetails};
 pub use directory::Registry;
 #[cfg(feature = "testing")]
 pub use entry::fuzz_entries;
-pub use entry::{ClusterId, EntryError, EntryFormat, EntryKey, EntryKeys, NodeId, genesis};
+pub use entry::{
+    ClusterId, EntryError, EntryFormat, EntryKey, EntryKeys, NodeId, cluster_of, genesis,
+};
 pub use error::{ChangeError, DeviceError, Loading, OpenError, TokenError};
 pub use expiring::RowKind;
 pub use flag::AccountFlag;
 pub use handle_state::HandleState;
+pub use hold::Hold;
 pub use index::IndexBytes;
 pub use member::{LogMember, LogPosition, LogStop};
 pub use offline::StoppedRegistry;
@@ -80,7 +84,7 @@ pub use row_changes::Rows;
 pub use row_view::RowsView;
 #[cfg(feature = "testing")]
 pub use store::fuzz_rows;
-pub use store::{StoreError, Unrecorded};
+pub use store::{CopyFor, StoreError, Unrecorded};
 pub use subject::Subject;
 pub use token::DeviceToken;
 pub use totals::Totals;

@@ -30,7 +30,10 @@ use super::{
     plan::Plan,
     row_changes::{RowChanges, Rows},
     state::RegistryState,
-    store::{Applied, FillStep, Identity, Mutation, RedbStore, Store as _, StoreError, Unrecorded},
+    store::{
+        Applied, CopyFor, FillStep, Identity, Mutation, RedbStore, Store as _, StoreError,
+        Unrecorded,
+    },
     transfer::TransferAccount,
 };
 
@@ -162,8 +165,8 @@ impl StoppedRegistry {
     }
 
     /// Writes the store into a new file at `path`, as [`Registry::snapshot`](super::Registry::snapshot) does.
-    pub fn snapshot(&self, path: &Path) -> Result<(), StoreError> {
-        self.store.reader().copy(path)
+    pub fn snapshot(&self, path: &Path, copy_for: CopyFor) -> Result<(), StoreError> {
+        self.store.reader().copy(path, copy_for)
     }
 
     /// Figures at `now`, with the memory that a server would take.

@@ -21,6 +21,7 @@ use super::{
     error::Loading,
     expiring::{ExpiringRows, RowKey, RowKind},
     flag_counts::FlagCounts,
+    hold::HoldState,
     index::Index,
     member::Position,
     store::{Mutation, Row, Store, StoreError, Unrecorded},
@@ -45,6 +46,7 @@ pub(super) struct RegistryState {
     is_closing: AtomicBool,
     /// Whether changes that make the store grow are refused: its disk has too little space.
     pub(super) is_low_on_space: AtomicBool,
+    pub(super) hold: HoldState,
     /// Whether the store took the last batch, perhaps as its reopening showed.
     is_store_writable: AtomicBool,
     /// How long a commit of the store takes.
@@ -69,6 +71,7 @@ impl RegistryState {
             is_loaded,
             is_closing: AtomicBool::new(false),
             is_low_on_space,
+            hold: HoldState::default(),
             is_store_writable,
             commits,
             position: Position::new(Head::EMPTY),

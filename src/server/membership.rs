@@ -5,8 +5,9 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use tokio::{runtime::Handle, time::sleep};
 
+use super::node::NodeParts;
 use crate::{
-    cluster::{ClusterKeys, Identity},
+    cluster::{ClusterKeys, Identity, MemberClient},
     config::Config,
     files::SharedDisk,
     limits,
@@ -21,6 +22,7 @@ use crate::{
 /// A node's membership.
 pub(super) struct Membership {
     pub(super) member: LogMember,
+    pub(super) parts: NodeParts,
     engine: Arc<Etcd>,
 }
 
@@ -70,15 +72,18 @@ impl Membership {
             }
             Err(error) => return Err(error).context("cluster.engine"),
         }
+        let (keys, members_ca) = (Arc::new(keys), &config.cluster.members_ca);
+        let client = MemberClient::new(identity.token.clone(), members_ca)?;
         let member = LogMember {
             log: Arc::clone(&engine) as _,
             runtime: Handle::current(),
             cluster: identity.cluster,
             node: identity.node,
-            keys: Arc::new(keys),
+            keys: Arc::clone(&keys) as _,
             format: EntryFormat::NEWEST,
         };
-        Ok(Some(Self { member, engine }))
+        let parts = NodeParts { identity, keys, client };
+        Ok(Some(Self { member, parts, engine }))
     }
 
     /// Asks the engine now and then which members it has: an older one that comes may answer reads with stale data.

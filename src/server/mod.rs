@@ -32,6 +32,7 @@ mod directory;
 mod listeners;
 mod membership;
 mod modules;
+mod node;
 mod notify;
 mod recorded;
 mod services;
@@ -52,7 +53,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use self::{
     descriptors::ConnectionLimits, directory::Directory, listeners::Listeners,
-    membership::Membership, modules::Modules, services::Services,
+    membership::Membership, modules::Modules, node::NodeParts, services::Services,
 };
 pub use self::{
     directory::Addresses,
@@ -82,6 +83,8 @@ pub struct Server {
     listeners: Listeners,
     /// Ends the rounds of the fence when this is dropped.
     _rounds: Option<AbortOnDropHandle<()>>,
+    /// Asks the other nodes until it is dropped.
+    _peers: Option<AbortOnDropHandle<()>>,
     phone_threads: Vec<JoinHandle<()>>,
     responding: notify::PhoneThreads,
     /// None if it cannot be made.
@@ -99,8 +102,9 @@ impl Server {
     pub async fn start(config: &Config, machine: SharedMachine) -> anyhow::Result<Self> {
         let directory = Directory::open(config.clone(), machine).await?;
         let membership = Membership::open(config, &directory.disk).await?;
-        let member = membership.as_ref().map(|membership| membership.member.clone());
-        let server = Self::start_in(directory, config, member).await?;
+        let node = membership.as_ref();
+        let node = node.map(|it| (it.member.clone(), Some(it.parts.clone())));
+        let server = Self::start_in(directory, config, node).await?;
         if let Some(membership) = membership {
             membership.watch(&server.shutdown);
         }
@@ -118,13 +122,13 @@ impl Server {
         member: Option<LogMember>,
     ) -> anyhow::Result<Self> {
         let directory = Directory::open(config.clone(), machine).await?;
-        Self::start_in(directory, config, member).await
+        Self::start_in(directory, config, member.map(|member| (member, None))).await
     }
 
     async fn start_in(
         directory: Directory,
         config: &Config,
-        member: Option<LogMember>,
+        node: Option<(LogMember, Option<NodeParts>)>,
     ) -> anyhow::Result<Self> {
         let clock: SharedClock = Arc::clone(&directory.clock) as _;
         let tls = tls::open(&config.tls, &clock).await?;
@@ -141,7 +145,7 @@ impl Server {
         let open = {
             let (config, clock, shutdown) = (config.clone(), Arc::clone(&clock), shutdown.clone());
             let disk = Arc::clone(&directory.disk);
-            move || modules::open(&config, &clock, &disk, &shutdown, member)
+            move || modules::open(&config, &clock, &disk, &shutdown, node)
         };
         // Before any value of theirs is made.
         metrics::announce_owners(phone_sockets.len());
@@ -156,6 +160,8 @@ impl Server {
 
         let fence = modules.fence.as_ref();
         let rounds = fence.map(|fence| listeners::spawn_rounds(fence, &shutdown));
+        let node = modules.node.as_ref();
+        let peers = node.map(|node| node::spawn_peers(&node.peers, &shutdown));
         let operators_socket = directory.answer_operators(&modules.operators, &shutdown);
         let mut server = Self {
             addresses: Addresses { phones, operators },
@@ -164,6 +170,7 @@ impl Server {
             tls,
             listeners,
             _rounds: rounds,
+            _peers: peers,
             phone_threads: Vec::new(),
             responding: notify::PhoneThreads::default(),
             operators_socket,

@@ -1,10 +1,10 @@
 //! Opens the modules that keep state, in order.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 
-use super::space::RegistrySpace;
+use super::{node::NodeParts, space::RegistrySpace};
 use crate::{
     audit::Audit,
     clock::{SharedClock, TrustedClock},
@@ -13,7 +13,7 @@ use crate::{
     envelope::KeyFiles,
     files::{OsDisk, SharedDisk, WatchedSpace},
     http::{
-        operator::{Counters, Defences, Snapshots, States},
+        operator::{ClusterNode, Counters, Defences, Snapshots, States},
         proxies::Proxies,
         tls::Tls,
         traffic::Traffic,
@@ -45,6 +45,8 @@ pub(super) struct Modules {
     pub(super) dispatch: Dispatch,
     /// None unless other nodes change the directory, too.
     pub(super) fence: Option<Fence>,
+    /// This node, if it is one of a cluster.
+    pub(super) node: Option<ClusterNode>,
 }
 
 impl Modules {
@@ -88,18 +90,19 @@ impl Modules {
             space: Arc::clone(&self.directories),
             certificate: tls.map(|tls| Arc::clone(&tls.certificate)),
             fence: self.fence.clone(),
+            peers: self.node.as_ref().map(|node| node.peers.clone()),
         }
     }
 }
 
-/// Opens keys, log (recovery happens here) and registry store; nothing is loaded yet. `member` is none unless other nodes change the
+/// Opens keys, log (recovery happens here) and registry store; nothing is loaded yet. `node` is none unless other nodes change the
 /// directory, too.
 pub(super) fn open(
     config: &Config,
     clock: &SharedClock,
     keys_disk: &SharedDisk,
     shutdown: &Shutdown,
-    member: Option<LogMember>,
+    node: Option<(LogMember, Option<NodeParts>)>,
 ) -> anyhow::Result<Modules> {
     let data = &config.server.data;
     let keys = KeyFiles::new(&data.join("keys"), config.keys.root_key.as_deref());
@@ -116,7 +119,7 @@ pub(super) fn open(
     let quota = Arc::new(open_quota(config, clock, &log)?);
     let directory = data.join("registry");
     operators::take_over(&directory).context("taking the list of operators over")?;
-    let (registry, fence) = open_registry(&directory, config, clock, member)?;
+    let (registry, fence) = open_registry(config, clock, keys_disk, node.as_ref())?;
     let operators = Arc::new(Operators::new(Arc::clone(&registry)));
     let reserve = config.server.disk_reserve;
     let space =
@@ -133,6 +136,7 @@ pub(super) fn open(
     let deliveries = routes.pauses();
     let codes = routes.codes_sent();
     let key = HashKey::open(keys_disk, &data.join("keys"))?;
+    let node = node.and_then(|(member, parts)| Some(parts?.node(&member, &registry, clock, &key)));
     let ownership = VerificationService::new(
         Arc::clone(&registry),
         Arc::new(routes),
@@ -162,21 +166,33 @@ pub(super) fn open(
         deliveries,
         dispatch,
         fence,
+        node,
     })
 }
 
 /// With the fence before its calls, if it follows a shared log.
 fn open_registry(
-    directory: &Path,
     config: &Config,
     clock: &SharedClock,
-    member: Option<LogMember>,
+    keys_disk: &SharedDisk,
+    node: Option<&(LogMember, Option<NodeParts>)>,
 ) -> anyhow::Result<(Arc<Registry>, Option<Fence>)> {
-    let registry = Registry::open(directory, config.registry.clone(), Arc::clone(clock))
-        .context("opening the registry")?;
-    let Some(member) = member else { return Ok((Arc::new(registry), None)) };
+    let data = &config.server.data;
+    let open = || {
+        let (directory, config) = (data.join("registry"), config.registry.clone());
+        Registry::open(&directory, config, Arc::clone(clock)).context("opening the registry")
+    };
+    let registry = open()?;
+    let Some((member, parts)) = node else { return Ok((Arc::new(registry), None)) };
+    let registry = match parts {
+        Some(parts) => match parts.catch_up(registry, member, data, keys_disk)? {
+            Some(registry) => registry,
+            None => open()?,
+        },
+        None => registry,
+    };
     let log = Arc::clone(&member.log);
-    let registry = Arc::new(registry.following(member)?);
+    let registry = Arc::new(registry.following(member.clone())?);
     let followed = Followed { log, follower: Arc::clone(&registry) as _ };
     Ok((registry, Some(Fence::new(followed, config.cluster.fence_timeout))))
 }

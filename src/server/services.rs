@@ -82,6 +82,7 @@ impl Services {
             trusted: Arc::clone(trusted),
             shutdown: shutdown.clone(),
             fence: modules.fence.clone(),
+            node: modules.node.clone(),
         };
         let paths = http::operator::paths();
         Self {

@@ -51,6 +51,7 @@ pub struct HashKey {
     key: hmac::Key,
     /// Whether this start made it.
     pub(super) is_new: bool,
+    bytes: Zeroizing<[u8; KEY_BYTES]>,
 }
 
 redacted_debug!(HashKey);
@@ -101,7 +102,23 @@ impl HashKey {
     }
 
     fn of(key: &[u8; KEY_BYTES], is_new: bool) -> Self {
-        Self { key: hmac::Key::new(hmac::HMAC_SHA256, key), is_new }
+        let bytes = Zeroizing::new(*key);
+        Self { key: hmac::Key::new(hmac::HMAC_SHA256, key), is_new, bytes }
+    }
+
+    /// Its bytes, for another node of the cluster: a code that one node sent is answered at any.
+    pub fn reveal(&self) -> &[u8; KEY_BYTES] {
+        &self.bytes
+    }
+
+    /// Makes `key` that of the directory `keys`, durably.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn put(disk: &SharedDisk, keys: &Path, key: &[u8; KEY_BYTES]) -> Result<(), HashKeyError> {
+        let path = keys.join("verification.key");
+        let put = disk.create_dir(keys).and_then(|()| files::replace_secret(disk, &path, key));
+        put.map_err(|source| HashKeyError::Io { path, source })
     }
 
     /// The hash of `parts`, one after the other. All but the last must have a fixed length.

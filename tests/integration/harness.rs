@@ -198,6 +198,11 @@ impl Server {
     /// The command that starts this server, with port 0. Quotas are off, and so is shedding, because a debug build on a busy machine
     /// is late; a setting can enable them. Output goes to `<data>.log`.
     pub(crate) fn command(&self) -> Command {
+        self.command_for(&["serve"])
+    }
+
+    /// Another command with the configuration of this server.
+    pub(crate) fn command_for(&self, words: &[&str]) -> Command {
         let mut command = dispatchd();
         if let Some(limit) = self.open_files {
             let binary = command.get_program().to_owned();
@@ -205,7 +210,7 @@ impl Server {
             command.args(["-c", &format!("ulimit -n {limit} && exec \"$0\" \"$@\"")]).arg(binary);
         }
         command
-            .arg("serve")
+            .args(words)
             .env("DISPATCHD_SERVER__DATA", &self.data)
             .env("DISPATCHD_SERVER__PHONES", "127.0.0.1:0")
             .env("DISPATCHD_SERVER__OPERATORS", "127.0.0.1:0")

@@ -50,6 +50,7 @@ mod lookups;
 mod metrics;
 mod mistakes;
 mod monitoring;
+mod nodes;
 mod openapi;
 mod operators_api;
 mod overloaded;

@@ -1,11 +1,11 @@
 //! The operators' listener without the log: roles, refusals, counts, metrics, health, OpenAPI.
 
-use dispatchd::config::Config;
+use dispatchd::{config::Config, operators::Role};
 use reqwest::Method;
 use serde_json::json;
 
 use crate::{
-    harness::{Server, dispatchd, run},
+    harness::{Server, add_operator, dispatchd, run},
     openapi::described::kept,
     timed::Timed,
     wire::{Reply, has_exactly, link},
@@ -168,7 +168,7 @@ async fn health_is_answered_on_both_listeners_and_metrics_on_one() {
 }
 
 #[tokio::test]
-async fn metrics_take_a_token_and_the_role_metrics_opens_nothing_else() {
+async fn metrics_take_a_token_and_the_roles_metrics_and_member_open_nothing_else() {
     let mut server = Server::start().await;
     let tokens = ["metrics", "reader", "admin"].map(|role| server.operator_token(role, role));
     for token in &tokens {
@@ -181,6 +181,8 @@ async fn metrics_take_a_token_and_the_role_metrics_opens_nothing_else() {
         Reply::to(server.operator(token, "/metrics")).await.refuses(401, "token-invalid");
     }
     // Every other call that takes an operator's token.
+    let node = add_operator(&server.data, "member-b", Role::Member);
+    Reply::to(server.operator(&node, "/metrics")).await.refuses(403, "role-insufficient");
     let (described, mut refused) = (kept(), 0);
     for (path, item) in described["paths"].as_object().unwrap() {
         let url = format!("{}{}", server.operators, path.replace("{handle}", "+14155550123"));
@@ -188,13 +190,21 @@ async fn metrics_take_a_token_and_the_role_metrics_opens_nothing_else() {
             let call = &item[method.as_str().to_lowercase()];
             let least = &call["security"][0]["operator"][0];
             if path != "/metrics" && least.is_string() {
-                let request = server.client.request(method, &url).bearer_auth(&tokens[0]);
-                Reply::to(request).await.refuses(403, "role-insufficient");
-                refused += 1;
+                // What nodes ask each other is for nobody else, and they may ask nothing else.
+                let others = if least == "member" {
+                    &tokens[..]
+                } else {
+                    &[&tokens[..1], &[node.clone()]].concat()
+                };
+                for token in others {
+                    let request = server.client.request(method.clone(), &url).bearer_auth(token);
+                    Reply::to(request).await.refuses(403, "role-insufficient");
+                    refused += 1;
+                }
             }
         }
     }
-    assert!(refused >= 15, "{refused} calls were refused");
+    assert!(refused >= 30, "{refused} calls were refused");
 
     server.set_env(&[("TELEMETRY__METRICS_OPEN", "true")]);
     server.restart().await;

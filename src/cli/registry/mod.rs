@@ -16,7 +16,9 @@ use clap::{Args, Subcommand};
 use self::stopped::Stopped;
 use super::{client::block_on, progress::ProgressView, source::Source, target::may_write};
 use crate::cli::note::note;
-use crate::{audit::Call, files::AtomicFile, operators::Role, vocabulary::Platform};
+use crate::{
+    audit::Call, files::AtomicFile, operators::Role, registry::CopyFor, vocabulary::Platform,
+};
 
 #[derive(Subcommand)]
 pub(super) enum Registry {
@@ -67,7 +69,9 @@ impl Snapshot {
                 let stopped = Stopped::open(data, &self.source.running.config.load()?)?;
                 let mut audited = stopped.note(Call::Snapshot)?;
                 audited.add(stopped.registry.accounts()?);
-                let copy = AtomicFile::made_by(&self.file, |file| stopped.registry.snapshot(file))?;
+                let copy = AtomicFile::made_by(&self.file, |file| {
+                    stopped.registry.snapshot(file, CopyFor::Backup)
+                })?;
                 copy.keep().with_context(|| format!("writing {}", self.file.display()))?;
                 audited.finish();
             }

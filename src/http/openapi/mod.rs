@@ -42,6 +42,8 @@ const TAGS: &[(&str, &str)] = &[
     ("registry", "Operators: figures, imports and snapshots of the registry."),
     ("quota", "Operators: flagged accounts, and what an account has left of its quota."),
     ("clock", "Operators: trusted time."),
+    ("cluster", "Operators and nodes: the nodes of the cluster."),
+    ("joining", "Nodes: join the cluster, and take its state over."),
     ("doctor", "Operators: what is wrong with the deployment."),
     ("health", "Whether the server works, and its metrics."),
     ("description", "This description, for programs and as a page."),
@@ -108,13 +110,21 @@ fn assemble(parts: Vec<(Listener, OpenApi)>) -> OpenApi {
             let item = whole.paths.paths.entry(path).or_insert(item);
             item.servers.get_or_insert_default().push(listener.server());
         }
-        let scheme = match listener {
-            Listener::Phones => ("device", "The token of a device, from `POST /v1/devices`"),
-            Listener::Operators => ("operator", "A token from `dispatchd operator add`"),
+        let schemes: &[_] = match listener {
+            Listener::Phones => &[("device", "The token of a device, from `POST /v1/devices`")],
+            Listener::Operators => &[
+                (
+                    "operator",
+                    "A token from `dispatchd operator add`; of the role `member`, one that a node made when it joined",
+                ),
+                ("invite", "A token from `dispatchd cluster invite`, which is good once"),
+            ],
         };
-        let mut bearer = Http::new(HttpAuthScheme::Bearer);
-        bearer.description = Some(scheme.1.to_owned());
-        components.add_security_scheme(scheme.0, SecurityScheme::Http(bearer));
+        for (name, description) in schemes {
+            let mut bearer = Http::new(HttpAuthScheme::Bearer);
+            bearer.description = Some((*description).to_owned());
+            components.add_security_scheme(*name, SecurityScheme::Http(bearer));
+        }
     }
     let schemas = &mut components.schemas;
     let mut used = BTreeSet::new();

@@ -87,7 +87,8 @@ fn takes_a_role(operation: &Operation) -> bool {
 /// Whether the operators' listener has a call. Those with these tags are on both.
 fn is_of_operators(operation: &Operation) -> bool {
     let mut tags = operation.tags.iter().flatten();
-    role(operation).is_some() || tags.any(|tag| tag == "health" || tag == "description")
+    role(operation).is_some()
+        || tags.any(|tag| ["health", "description", "joining"].contains(&tag.as_str()))
 }
 
 /// The least role that an operator's call takes.

@@ -3,6 +3,7 @@
 mod access;
 mod authority;
 mod clock;
+mod cluster;
 mod console;
 mod counters;
 mod defences;
@@ -11,6 +12,7 @@ mod families;
 mod import;
 mod lines;
 mod log;
+mod members;
 mod metrics;
 mod places;
 mod quota;
@@ -22,6 +24,7 @@ mod states;
 mod tail;
 
 pub use access::{Gate, MetricsOpen};
+pub use cluster::ClusterNode;
 pub use counters::Counters;
 pub use defences::Defences;
 pub use reads::Reads;

@@ -18,6 +18,7 @@ use tokio::{io::AsyncReadExt as _, task::spawn_blocking};
 
 use super::{
     access::{Gate, authorize},
+    authority::Authority,
     places::{Place, Places},
 };
 use crate::{
@@ -31,7 +32,7 @@ use crate::{
     ids, limits,
     lock::lock,
     operators::{Operators, Role},
-    registry::{ChangeError, Counts, Registry, StoreError},
+    registry::{ChangeError, CopyFor, Counts, Registry, StoreError},
 };
 
 const NAME_BEGINS: &str = "snapshot-";
@@ -102,12 +103,12 @@ impl Snapshots {
     }
 
     /// Makes a snapshot if there is space for it. Blocks.
-    fn make(&self, registry: &Registry) -> Result<(File, u64), Problem> {
+    fn make(&self, registry: &Registry, copy_for: CopyFor) -> Result<(File, u64), Problem> {
         let _making = lock(&self.making);
         if !self.has_room() {
             return Err(Problem::new(Code::RegistryUnwritable, LOW_SPACE));
         }
-        self.write(registry).map_err(|error| {
+        self.write(registry, copy_for).map_err(|error| {
             tracing::error!(%error, "a snapshot could not be made");
             let detail = "the snapshot could not be written; is the disk full?";
             Problem::new(Code::RegistryUnwritable, detail)
@@ -115,10 +116,10 @@ impl Snapshots {
     }
 
     /// Writes a snapshot and returns it open, without a name, and its length.
-    fn write(&self, registry: &Registry) -> Result<(File, u64), StoreError> {
+    fn write(&self, registry: &Registry, copy_for: CopyFor) -> Result<(File, u64), StoreError> {
         let name = format!("{NAME_BEGINS}{:016x}{NAME_ENDS}", ids::random_u64());
         let path = self.directory.join(name);
-        let made = registry.snapshot(&path).and_then(|()| Ok(files::open(&path)?));
+        let made = registry.snapshot(&path, copy_for).and_then(|()| Ok(files::open(&path)?));
         // Also if the snapshot failed half-way, perhaps for lack of space.
         let removed = files::remove_if_exists(&path);
         let file = made?;
@@ -147,12 +148,23 @@ pub(super) async fn snapshot(
     State(snapshots): State<Snapshots>,
 ) -> Result<Response, Problem> {
     let authority = gate.admit_admin(&headers, Call::Snapshot).await?;
+    send_snapshot(gate, authority, (Call::Snapshot, CopyFor::Backup), registry, snapshots).await
+}
+
+/// Sends a copy of the store for this purpose, once the audit log has the call.
+pub(super) async fn send_snapshot(
+    gate: Gate,
+    authority: Authority,
+    (call, copy_for): (Call, CopyFor),
+    registry: Arc<Registry>,
+    snapshots: Snapshots,
+) -> Result<Response, Problem> {
     let by = authority.name().to_owned();
     let place = snapshots.places.take(&by).await;
     let make = move || {
-        let audited = gate.records.note(&by, Call::Snapshot, &Filters::none())?;
+        let audited = gate.records.note(&by, call, &Filters::none())?;
         let made = place.and_then(|place| {
-            let (file, bytes) = snapshots.make(&registry)?;
+            let (file, bytes) = snapshots.make(&registry, copy_for)?;
             Ok((file, bytes, place))
         });
         match made {

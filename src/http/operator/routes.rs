@@ -12,7 +12,9 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     access::{Gate, MetricsOpen},
-    clock, console,
+    clock,
+    cluster::{self, ClusterNode},
+    console,
     counters::Counters,
     defences::Defences,
     doctor, import, log, metrics, quota,
@@ -84,6 +86,8 @@ pub struct OperatorState {
     pub shutdown: Shutdown,
     /// The fence, if other nodes change the directory, too.
     pub fence: Option<Fence>,
+    /// This node, if it is one of a cluster.
+    pub node: Option<ClusterNode>,
 }
 
 impl FromRef<OperatorState> for clock::Sources {
@@ -152,6 +156,11 @@ fn described() -> OpenApiRouter<OperatorState> {
         .routes(routes!(quota::clear))
         .routes(routes!(clock::clock_status))
         .routes(routes!(clock::trust_clock))
+        .routes(routes!(cluster::status))
+        .routes(routes!(cluster::member))
+        .routes(routes!(cluster::join))
+        .routes(routes!(cluster::snapshot))
+        .routes(routes!(cluster::keys))
         .routes(routes!(doctor::doctor))
         .routes(routes!(metrics::metrics))
         .routes(routes!(openapi::openapi))

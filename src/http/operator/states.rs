@@ -2,10 +2,14 @@
 
 use std::sync::Arc;
 
-use super::families::{Family, Value};
+use super::{
+    families::{Family, Value},
+    members,
+};
 use crate::{
     audit::Audit,
     clock::TrustedClock,
+    cluster::Peers,
     files::{ProcessFigures, WatchedSpace},
     http::tls::Certificate,
     import_jobs::ImportJobs,
@@ -34,6 +38,8 @@ pub struct States {
     pub certificate: Option<Arc<Certificate>>,
     /// The fence, if other nodes change the directory, too.
     pub fence: Option<Fence>,
+    /// What is known of the other nodes.
+    pub peers: Option<Peers>,
 }
 
 impl States {
@@ -58,6 +64,8 @@ impl States {
         families.extend(self.disks());
         families.push(self.certificate());
         families.extend(self.fence.iter().flat_map(|fence| fenced(fence.figures())));
+        let held = self.registry.held();
+        families.extend(self.peers.iter().flat_map(|peers| members::families(peers, held)));
         families
     }
 

@@ -58,6 +58,9 @@ impl From<ChangeError> for Problem {
                 (Code::LogUnwritable, "no change is acknowledged that could not be recorded")
             }
             ChangeError::TooLarge => (Code::Overloaded, "the change is too large"),
+            ChangeError::Held => {
+                (Code::RegistryBehind, "this node must take no changes now; another one does")
+            }
             ChangeError::Stopped => (Code::Overloaded, "the service is stopping"),
         };
         Self::new(code, detail)

@@ -38,6 +38,11 @@ pub fn genesis(cluster: ClusterId) -> Vec<u8> {
     [&[0][..], &cluster.0].concat()
 }
 
+/// The cluster that an entry was written for: it is in the clear, also in the [genesis].
+pub fn cluster_of(entry: &[u8]) -> Option<ClusterId> {
+    Some(ClusterId(*entry.get(1..)?.first_chunk()?))
+}
+
 /// A node of a cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NodeId(pub u64);

@@ -23,7 +23,7 @@ mod fuzz;
 mod key;
 
 pub use error::EntryError;
-pub use format::{ClusterId, EntryFormat, NodeId, genesis};
+pub use format::{ClusterId, EntryFormat, NodeId, cluster_of, genesis};
 #[cfg(feature = "testing")]
 pub use fuzz::entries as fuzz_entries;
 pub use key::{EntryKey, EntryKeys};

@@ -89,8 +89,17 @@ pub(crate) trait Reader: Send + Sync {
     /// Shows each account once, in the order of their ids, as long as `visit` says to go on.
     fn accounts(&self, visit: &mut dyn FnMut(Account) -> bool) -> Result<(), StoreError>;
 
-    /// Writes all there is at this moment into a new store file, except the operators.
-    fn copy(&self, to: &Path) -> Result<(), StoreError>;
+    /// Writes what there is at this moment into a new store file, as far as the copy is for that.
+    fn copy(&self, to: &Path, copy_for: CopyFor) -> Result<(), StoreError>;
+}
+
+/// What a copy of the store is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CopyFor {
+    /// A node of the same cluster: it has all there is, with the operators and the place in the shared log.
+    Joiner,
+    /// Another time: it has no operators, or it would let in whoever was revoked since, and belongs to no cluster.
+    Backup,
 }
 
 /// A change that the log is not known to hold yet.

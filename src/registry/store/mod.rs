@@ -16,7 +16,7 @@ pub(super) mod tests;
 
 #[cfg(feature = "testing")]
 pub use fuzz::rows as fuzz_rows;
-pub use interface::{StoreError, Unrecorded};
+pub use interface::{CopyFor, StoreError, Unrecorded};
 
 pub(super) use interface::{Applied, Identity, Mutation, Reader, Row, Store};
 pub(super) use redb::{FillStep, RedbStore};

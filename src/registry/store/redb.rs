@@ -26,7 +26,7 @@ use crate::{
 };
 
 use super::{
-    interface::{Applied, Identity, Mutation, Reader, Row, Store, StoreError},
+    interface::{Applied, CopyFor, Identity, Mutation, Reader, Row, Store, StoreError},
     rows,
     tables::{self, ACCOUNTS, Tables},
 };
@@ -267,11 +267,11 @@ impl Reader for Opened {
         Ok(())
     }
 
-    fn copy(&self, to: &Path) -> Result<(), StoreError> {
+    fn copy(&self, to: &Path, copy_for: CopyFor) -> Result<(), StoreError> {
         let backend =
             FileBackend::new(files::create(to)?).map_err(|error| open_error(error, to))?;
         let copy = Builder::new().create_with_backend(backend);
-        tables::copy(&*self.get()?, &copy.map_err(|error| open_error(error, to))?)
+        tables::copy(&*self.get()?, &copy.map_err(|error| open_error(error, to))?, copy_for)
     }
 }
 

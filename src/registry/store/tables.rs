@@ -9,7 +9,7 @@ use redb::{
 use zeroize::Zeroizing;
 
 use super::{
-    interface::{Applied, Identity, Mutation, Row, StoreError},
+    interface::{Applied, CopyFor, Identity, Mutation, Row, StoreError},
     rows,
 };
 use crate::{
@@ -106,16 +106,24 @@ pub(super) fn write_identity(
     Ok(())
 }
 
-/// Copies all tables as one reading sees them into a new database, without the operators: sorted rows into empty tables, in one
+/// Copies all tables as one reading sees them into a new database, as far as the copy is for that: sorted rows into empty tables, in one
 /// transaction.
-pub(super) fn copy(from: &redb::Database, to: &redb::Database) -> Result<(), StoreError> {
+pub(super) fn copy(
+    from: &redb::Database,
+    to: &redb::Database,
+    copy_for: CopyFor,
+) -> Result<(), StoreError> {
+    let is_whole = copy_for == CopyFor::Joiner;
     let reading = from.begin_read()?;
     let writing = to.begin_write()?;
     copy_table(&reading, &writing, META, |_| true)?;
     copy_table(&reading, &writing, ACCOUNTS, |_| true)?;
     copy_table(&reading, &writing, ENDED, |_| true)?;
     copy_table(&reading, &writing, UNRECORDED, |_| true)?;
-    copy_table(&reading, &writing, EXPIRING, rows::is_copied)?;
+    copy_table(&reading, &writing, EXPIRING, |key| is_whole || rows::is_copied(key))?;
+    if !is_whole {
+        write_applied(&writing, Applied::NONE)?;
+    }
     Ok(writing.commit()?)
 }
 

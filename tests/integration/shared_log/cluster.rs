@@ -21,10 +21,10 @@ use crate::{
 };
 
 /// Members of one etcd cluster, which end with it.
-pub(super) struct Cluster {
+pub(crate) struct Cluster {
     members: Vec<Member>,
     /// Of the members' certificates, if they take TLS with client certificates only.
-    pub(super) authority: Option<Authority>,
+    pub(crate) authority: Option<Authority>,
     folder: TempDir,
 }
 
@@ -59,12 +59,12 @@ fn spawn(words: &[String], folder: &TempDir) -> Child {
 
 impl Cluster {
     /// Starts members without TLS, with more words on their command lines.
-    pub(super) async fn start(count: usize, more: &[&str]) -> Self {
+    pub(crate) async fn start(count: usize, more: &[&str]) -> Self {
         Self::start_with(count, more, None, tempfile::tempdir().unwrap()).await
     }
 
     /// Starts one member that takes TLS with client certificates only.
-    pub(super) async fn start_with_tls() -> Self {
+    pub(crate) async fn start_with_tls() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::new(folder.path());
         let [ca, cert, key] = [&authority.ca, &authority.cert, &authority.key]
@@ -115,7 +115,7 @@ impl Cluster {
     }
 
     /// How a node asks the cluster, member `first` before the others.
-    pub(super) fn config(&self, first: usize, prefix: &str, fence: Fence) -> Config {
+    pub(crate) fn config(&self, first: usize, prefix: &str, fence: Fence) -> Config {
         let mut urls: Vec<_> = self.members.iter().map(|member| member.url.clone()).collect();
         urls.rotate_left(first);
         let mut config = Config::new(urls, prefix.to_owned());
@@ -128,18 +128,18 @@ impl Cluster {
     }
 
     /// A log in this cluster whose calls go to one member only.
-    pub(super) fn log_of(&self, member: usize, prefix: &str, fence: Fence) -> Etcd {
+    pub(crate) fn log_of(&self, member: usize, prefix: &str, fence: Fence) -> Etcd {
         let mut config = self.config(member, prefix, fence);
         config.urls.truncate(1);
         Etcd::new(&config).unwrap()
     }
 
-    pub(super) fn url(&self, member: usize) -> &str {
+    pub(crate) fn url(&self, member: usize) -> &str {
         &self.members[member].url
     }
 
     /// Waits until a member takes part in transactions.
-    pub(super) async fn until_it_answers(&self, member: usize) {
+    pub(crate) async fn until_it_answers(&self, member: usize) {
         let (log, begun) = (self.log_of(member, "", Fence::Write), Instant::now());
         while let Err(error) = log.head().await {
             let output = || fs::read_to_string(self.folder.path().join("output")).unwrap();
@@ -149,7 +149,7 @@ impl Cluster {
     }
 
     /// The member that leads now.
-    pub(super) async fn leader(&self) -> usize {
+    pub(crate) async fn leader(&self) -> usize {
         let begun = Instant::now();
         loop {
             for (n, member) in self.members.iter().enumerate() {
@@ -165,23 +165,23 @@ impl Cluster {
     }
 
     /// Kills a member with SIGKILL.
-    pub(super) fn kill(&mut self, member: usize) {
+    pub(crate) fn kill(&mut self, member: usize) {
         self.members[member].kill();
     }
 
     /// Starts a member that was killed.
-    pub(super) fn restart(&mut self, member: usize) {
+    pub(crate) fn restart(&mut self, member: usize) {
         let member = &mut self.members[member];
         member.child = spawn(&member.words, &self.folder);
     }
 
     /// Stops a member with SIGSTOP.
-    pub(super) fn pause(&self, member: usize) {
+    pub(crate) fn pause(&self, member: usize) {
         self.signal(member, Signal::STOP);
     }
 
     /// Has it go on.
-    pub(super) fn resume(&self, member: usize) {
+    pub(crate) fn resume(&self, member: usize) {
         self.signal(member, Signal::CONT);
     }
 
@@ -191,6 +191,6 @@ impl Cluster {
 }
 
 /// A certificate and a key that are one text.
-pub(super) fn both(text: &str) -> (Vec<u8>, Vec<u8>) {
+pub(crate) fn both(text: &str) -> (Vec<u8>, Vec<u8>) {
     (text.as_bytes().to_vec(), text.as_bytes().to_vec())
 }

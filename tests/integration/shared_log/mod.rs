@@ -1,7 +1,7 @@
 //! The log that several nodes append to: what every engine must do, in memory and with real members.
 
 mod broken;
-mod cluster;
+pub(crate) mod cluster;
 mod contract;
 mod members;
 mod memory;

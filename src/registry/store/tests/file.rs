@@ -112,7 +112,10 @@ fn a_store_remembers_the_entry_that_it_holds_and_forgets_it_when_it_leaves_the_l
     assert_eq!(store.reopen().expect("it is whole"), 2);
     assert_eq!(store.applied(), applied);
     let copy = tempfile::tempdir().expect("a directory");
-    store.reader().copy(&copy.path().join("registry.redb")).expect("there is space");
+    store
+        .reader()
+        .copy(&copy.path().join("registry.redb"), CopyFor::Backup)
+        .expect("there is space");
     drop(store);
     let format = |dir: &Path| {
         let database = ::redb::Database::open(dir.join("registry.redb")).expect("it is there");

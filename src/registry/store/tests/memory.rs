@@ -16,7 +16,9 @@ use crate::registry::{
     expiring::{ExpiringRow, RowKey},
     handle_state::Tombstone,
     packed::Packed,
-    store::{Applied, Identity, Mutation, Reader, Row, Store, StoreError, Unrecorded, rows},
+    store::{
+        Applied, CopyFor, Identity, Mutation, Reader, Row, Store, StoreError, Unrecorded, rows,
+    },
 };
 
 /// What is durable.
@@ -176,7 +178,7 @@ impl Reader for MemoryStore {
         Ok(())
     }
 
-    fn copy(&self, _: &Path) -> Result<(), StoreError> {
+    fn copy(&self, _: &Path, _: CopyFor) -> Result<(), StoreError> {
         unreachable!("only files are copied")
     }
 }

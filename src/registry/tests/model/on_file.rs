@@ -13,7 +13,7 @@ use super::{
     truth::Truth,
     *,
 };
-use crate::registry::StoppedRegistry;
+use crate::registry::{CopyFor, StoppedRegistry};
 
 /// A registry on a file, and what should be true of it.
 pub(super) struct OnFile {
@@ -126,7 +126,9 @@ impl OnFile {
     /// A copy made at this moment says what the original says.
     fn snapshot(&mut self) {
         let dir = self.next_dir();
-        registry(&self.registry).snapshot(&dir.join("registry.redb")).expect("there is space");
+        registry(&self.registry)
+            .snapshot(&dir.join("registry.redb"), CopyFor::Backup)
+            .expect("there is space");
         let copy = Registry::open(&dir, config(), self.clock.clone()).expect("it is whole");
         copy.load().expect("what was copied can be loaded");
         copy.shared.show();

@@ -1,0 +1,251 @@
+//! [`MemberClient`]: what one node asks another one, over its operators' listener.
+
+use std::{error::Error as _, path::Path};
+
+use data_encoding::HEXLOWER;
+use reqwest::{Certificate, Client, RequestBuilder, Response, StatusCode, redirect::Policy};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use utoipa::ToSchema;
+use zeroize::Zeroizing;
+
+use super::report::MemberReport;
+use crate::{files, limits, operators::TokenHash};
+
+/// No answer about a node or its keys is longer.
+const ANSWER_BYTES_MAX: usize = 1 << 20;
+
+/// A node that wants to join, to the node that lets it in.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct JoinRequest {
+    /// Its name, which must be that of the invite.
+    #[schema(example = "b")]
+    pub name: String,
+    /// The origin at which the others reach its operators' listener.
+    #[schema(example = "http://10.0.0.2:8081")]
+    pub address: String,
+    /// SHA-256 of the token that it made, as base64url.
+    #[schema(value_type = String)]
+    pub token_sha256: TokenHash,
+    /// The newest format of entries that it reads.
+    pub format: u8,
+    /// Its X25519 public key, in hexadecimal: keys of entries are sealed to it.
+    pub receiving: String,
+    /// The cluster that its engine holds, in hexadecimal. It must be the cluster that it joins.
+    #[schema(example = "00112233445566778899aabbccddeeff")]
+    pub cluster: String,
+}
+
+/// What a node that has joined needs to know.
+#[derive(Serialize, Deserialize, ToSchema)]
+pub struct JoinAnswer {
+    /// The cluster, in hexadecimal.
+    #[schema(example = "00112233445566778899aabbccddeeff")]
+    pub cluster: String,
+    /// The number of the node, in hexadecimal.
+    #[schema(example = "00c0ffee00c0ffee")]
+    pub node: String,
+}
+
+/// The secrets that all nodes share.
+#[derive(Serialize, Deserialize, ToSchema)]
+pub struct SharedKeys {
+    /// The keys of entries.
+    pub entries: Vec<SharedKey>,
+    /// The key that hashes codes, in hexadecimal: a code that one node sent is answered at any.
+    #[schema(value_type = String)]
+    pub verification: Zeroizing<String>,
+}
+
+/// A key of entries.
+#[derive(Serialize, Deserialize, ToSchema)]
+pub struct SharedKey {
+    /// Its number.
+    pub number: u32,
+    /// Its bytes, in hexadecimal.
+    #[schema(value_type = String)]
+    pub key: Zeroizing<String>,
+}
+
+/// Why another node gave nothing. The texts hold no token.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The file of authorities cannot be used.
+    #[error("cluster.members_ca: {0}")]
+    Authorities(String),
+    /// There was no answer.
+    #[error("no answer: {0}")]
+    Unanswered(String),
+    /// It refuses. The text is its own.
+    #[error("{status}: {detail}")]
+    Refused {
+        /// The status.
+        status: u16,
+        /// What it said.
+        detail: String,
+    },
+    /// The answer is none of this version.
+    #[error("its answer cannot be read; is it of another version?")]
+    Unreadable,
+    /// Another node has the address.
+    #[error("another node answers at its address")]
+    OtherNode,
+}
+
+/// Asks other nodes, with this node's token.
+#[derive(Clone)]
+pub struct MemberClient {
+    http: Client,
+    token: Zeroizing<String>,
+}
+
+impl MemberClient {
+    /// Asks with `token`, of those who have a certificate of the system's authorities or of those in the file `members_ca`, if it names one.
+    ///
+    /// # Errors
+    /// If the file cannot be used.
+    pub fn new(token: Zeroizing<String>, members_ca: &Path) -> Result<Self, ClientError> {
+        // The token goes to this node alone: not to a proxy, nor to where it redirects.
+        let mut http = Client::builder().no_proxy().redirect(Policy::none()).referer(false);
+        if !members_ca.as_os_str().is_empty() {
+            let file = members_ca.display();
+            let unreadable = |why: String| ClientError::Authorities(format!("{file}: {why}"));
+            let text =
+                files::read_small(members_ca).map_err(|error| unreadable(error.to_string()))?;
+            let authorities =
+                Certificate::from_pem_bundle(&text).ok().filter(|all| !all.is_empty());
+            let authorities =
+                authorities.ok_or_else(|| unreadable("it contains no certificate".to_owned()))?;
+            http = http.tls_certs_merge(authorities);
+        }
+        let http = http.connect_timeout(limits::CLUSTER_PEER_PATIENCE).build();
+        Ok(Self { http: http.map_err(unanswered)?, token })
+    }
+
+    fn get(&self, address: &str, path: &str) -> RequestBuilder {
+        self.http.get(format!("{address}{path}")).bearer_auth(&*self.token)
+    }
+
+    /// What a node tells of itself.
+    ///
+    /// # Errors
+    /// If it does not answer in time.
+    pub async fn report(&self, address: &str) -> Result<MemberReport, ClientError> {
+        let asked = self.get(address, "/v1/cluster/member").timeout(limits::CLUSTER_PEER_PATIENCE);
+        json(asked.send().await.map_err(unanswered)?).await
+    }
+
+    /// Joins with the token of an invite.
+    ///
+    /// # Errors
+    /// If the node refuses or does not answer. It may have let this node in, also if it does not answer.
+    pub async fn join(
+        &self,
+        address: &str,
+        invite: &str,
+        request: &JoinRequest,
+    ) -> Result<JoinAnswer, ClientError> {
+        let asked = self.http.post(format!("{address}/v1/cluster/join")).bearer_auth(invite);
+        json(asked.json(request).send().await.map_err(unanswered)?).await
+    }
+
+    /// The secrets that all nodes share.
+    ///
+    /// # Errors
+    /// If the node refuses or does not answer.
+    pub async fn keys(&self, address: &str) -> Result<SharedKeys, ClientError> {
+        json(self.get(address, "/v1/cluster/keys").send().await.map_err(unanswered)?).await
+    }
+
+    /// A copy of the store, which is to be read piece by piece.
+    ///
+    /// # Errors
+    /// If the node refuses or does not answer.
+    pub async fn snapshot(&self, address: &str) -> Result<Snapshot, ClientError> {
+        let answer = self.get(address, "/v1/cluster/snapshot").send().await.map_err(unanswered)?;
+        let answer = accepted(answer).await?;
+        let bytes = answer.content_length().ok_or(ClientError::Unreadable)?;
+        Ok(Snapshot { answer, bytes })
+    }
+}
+
+/// A copy of a store that is being received.
+pub struct Snapshot {
+    answer: Response,
+    /// How many bytes it has.
+    pub bytes: u64,
+}
+
+impl Snapshot {
+    /// The next piece. None at the end.
+    ///
+    /// # Errors
+    /// If the answer breaks off.
+    pub async fn piece(&mut self) -> Result<Option<bytes::Bytes>, ClientError> {
+        self.answer.chunk().await.map_err(unanswered)
+    }
+}
+
+impl SharedKeys {
+    /// As a node shares them.
+    pub fn new(entries: &[(u32, Zeroizing<[u8; 32]>)], verification: &[u8; 32]) -> Self {
+        let hex = |key: &[u8; 32]| Zeroizing::new(HEXLOWER.encode(key));
+        let entries =
+            entries.iter().map(|(number, key)| SharedKey { number: *number, key: hex(key) });
+        Self { entries: entries.collect(), verification: hex(verification) }
+    }
+
+    /// The keys of entries, and the key that hashes codes. None if a text is no key.
+    pub fn read(&self) -> Option<(Vec<(u32, Zeroizing<[u8; 32]>)>, Zeroizing<[u8; 32]>)> {
+        let entries = self.entries.iter().map(|it| Some((it.number, key(&it.key)?)));
+        Some((entries.collect::<Option<_>>()?, key(&self.verification)?))
+    }
+}
+
+fn key(text: &str) -> Option<Zeroizing<[u8; 32]>> {
+    let bytes = Zeroizing::new(HEXLOWER.decode(text.as_bytes()).ok()?);
+    Some(Zeroizing::new(bytes.as_slice().try_into().ok()?))
+}
+
+/// Without the URL, and with what lies behind the library's own words.
+fn unanswered(error: reqwest::Error) -> ClientError {
+    let error = error.without_url();
+    let mut cause = error.source();
+    while let Some(deeper) = cause.and_then(std::error::Error::source) {
+        cause = Some(deeper);
+    }
+    ClientError::Unanswered(cause.map_or_else(|| error.to_string(), ToString::to_string))
+}
+
+#[derive(Deserialize)]
+struct Refusal {
+    detail: String,
+}
+
+/// The answer, if it is good.
+async fn accepted(answer: Response) -> Result<Response, ClientError> {
+    let status = answer.status();
+    if status == StatusCode::OK {
+        return Ok(answer);
+    }
+    let body = whole(answer).await?;
+    let refusal = serde_json::from_slice::<Refusal>(&body).map(|refusal| refusal.detail);
+    let detail = refusal.unwrap_or_else(|_| "it is no dispatchd, or of another version".to_owned());
+    Err(ClientError::Refused { status: status.as_u16(), detail })
+}
+
+async fn json<T: DeserializeOwned>(answer: Response) -> Result<T, ClientError> {
+    let body = whole(accepted(answer).await?).await?;
+    serde_json::from_slice(&body).map_err(|_| ClientError::Unreadable)
+}
+
+async fn whole(mut answer: Response) -> Result<Zeroizing<Vec<u8>>, ClientError> {
+    let mut body = Zeroizing::new(Vec::new());
+    while let Some(piece) = answer.chunk().await.map_err(unanswered)? {
+        if ANSWER_BYTES_MAX < body.len() + piece.len() {
+            return Err(ClientError::Unreadable);
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(body)
+}

@@ -1,0 +1,91 @@
+//! What a node tells the others of itself, and what is known of all nodes.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::{clock::Timestamp, registry::NodeId};
+
+/// What a node tells of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct MemberReport {
+    /// Its name.
+    #[schema(example = "a")]
+    pub name: String,
+    /// Its number, in hexadecimal: a directory that joins again has another one.
+    #[schema(example = "00c0ffee00c0ffee")]
+    pub node: String,
+    /// The place in the shared log of the last entry that it has applied.
+    pub applied: u64,
+    /// What its clock shows: the time by which it decides.
+    #[schema(value_type = String, format = DateTime)]
+    pub time: Timestamp,
+    /// The newest format of entries that it reads.
+    pub format: u8,
+    /// The version of its program.
+    #[schema(example = "0.5.0")]
+    pub version: String,
+    /// Whether it follows the shared log and takes changes.
+    pub ready: bool,
+}
+
+/// A node, as the node that was asked knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct MemberState {
+    /// Its name.
+    #[schema(example = "a")]
+    pub name: String,
+    /// Its number, in hexadecimal.
+    #[schema(example = "00c0ffee00c0ffee")]
+    pub node: String,
+    /// The origin at which the others ask it.
+    #[schema(example = "http://10.0.0.1:8081")]
+    pub address: String,
+    /// Whether it answered when it was asked last. The node that was asked answers itself.
+    pub reachable: bool,
+    /// Why it did not answer.
+    #[schema(required)]
+    pub error: Option<String>,
+    /// The place of the last entry that it had applied when it answered last. Null before its first answer, as all that follows.
+    #[schema(required)]
+    pub applied: Option<u64>,
+    /// By how many entries it is behind the node that is ahead of all.
+    #[schema(required)]
+    pub lag: Option<u64>,
+    /// How far its clock is ahead of the clock of the node that was asked, in milliseconds; negative if it is behind.
+    #[schema(required)]
+    pub clock_ahead_ms: Option<i64>,
+    /// Whether it follows the shared log and takes changes.
+    #[schema(required)]
+    pub ready: Option<bool>,
+    /// The version of its program.
+    #[schema(required)]
+    pub version: Option<String>,
+}
+
+/// The cluster, as the node that was asked knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ClusterReport {
+    /// Which cluster it is, in hexadecimal.
+    #[schema(example = "00112233445566778899aabbccddeeff")]
+    pub cluster: String,
+    /// The name of the node that was asked.
+    #[schema(example = "a")]
+    pub node: String,
+    /// Why this node takes no changes. Null if it does.
+    #[schema(required)]
+    pub held: Option<String>,
+    /// Every node, in the order of their names.
+    pub members: Vec<MemberState>,
+}
+
+impl ClusterReport {
+    /// Whether every node answers and is ready.
+    pub fn is_whole(&self) -> bool {
+        self.members.iter().all(|member| member.reachable && member.ready == Some(true))
+    }
+}
+
+/// A node's number as it is shown.
+pub fn shown(node: NodeId) -> String {
+    format!("{:016x}", node.0)
+}

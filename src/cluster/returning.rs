@@ -1,0 +1,64 @@
+//! How a node goes on that was away for so long that the shared log has no longer what it lacks: it takes the state of another member.
+
+use std::path::Path;
+
+use super::{
+    entry_keys::ClusterKeys,
+    identity::Identity,
+    joining::{JoinError, take_over},
+    member::Member,
+    member_client::{ClientError, MemberClient},
+};
+use crate::{
+    files::SharedDisk,
+    registry::{Registry, RowKind},
+    shared_log::{EngineError, SharedLog},
+};
+
+/// The other members, by the rows of a registry that may not be loaded.
+pub fn other_members(registry: &Registry, own: &Identity) -> Vec<Member> {
+    let mut members = Vec::new();
+    registry
+        .rows_so_far()
+        .each(RowKind::Member, |name, row| members.extend(Member::read(name, row)));
+    members.retain(|member| member.name != own.name);
+    members
+}
+
+/// Whether the log has no longer the entry behind the last one that the registry has. False if the engine gives no answer: then it is found
+/// out later, and the node stops.
+pub async fn is_left_behind(log: &dyn SharedLog, registry: &Registry) -> bool {
+    let next = registry.log_position().applied.place + 1;
+    matches!(log.read(next, 1).await, Err(EngineError::Trimmed { .. }))
+}
+
+/// Takes the store and the keys of one of `members` over, into the data directory `data`, whose registry is closed.
+///
+/// # Errors
+/// Of the last member that was asked, if none gave its state.
+pub async fn take_over_from_any(
+    data: &Path,
+    disk: &SharedDisk,
+    members: &[Member],
+    client: &MemberClient,
+    keys: &ClusterKeys,
+) -> Result<(), JoinError> {
+    let mut outcome =
+        Err(ClientError::Unanswered("this node knows no other member".to_owned()).into());
+    for member in members {
+        outcome = take_over(data, disk, client, &member.address, keys, &mut |_, _| {}).await;
+        match &outcome {
+            Ok(()) => {
+                tracing::warn!(
+                    member = member.name,
+                    "the shared log has no longer what this node lacked; the state of another member was taken over"
+                );
+                break;
+            }
+            Err(error) => {
+                tracing::warn!(member = member.name, %error, "the state of a member cannot be taken over");
+            }
+        }
+    }
+    outcome
+}

@@ -1,0 +1,76 @@
+//! What a server needs besides its shared log to be a node of a cluster: it asks the other nodes, and they ask it.
+
+use std::{panic::AssertUnwindSafe, path::Path, sync::Arc};
+
+use futures_util::FutureExt as _;
+use tokio_util::task::AbortOnDropHandle;
+use zeroize::Zeroizing;
+
+use crate::{
+    clock::SharedClock,
+    cluster::{self, ClusterKeys, Identity, MemberClient, Peers},
+    files::SharedDisk,
+    http::operator::ClusterNode,
+    registry::{LogMember, Registry},
+    shutdown::Shutdown,
+    verification::HashKey,
+};
+
+/// Who this node is, and how it asks others.
+#[derive(Clone)]
+pub(super) struct NodeParts {
+    /// Who it is.
+    pub(super) identity: Identity,
+    /// The keys of entries.
+    pub(super) keys: Arc<ClusterKeys>,
+    /// Asks the others.
+    pub(super) client: MemberClient,
+}
+
+impl NodeParts {
+    /// If the shared log has no longer what `registry` lacks, closes it and takes the state of another member over. Blocks. Returns the
+    /// registry, unless its store was replaced.
+    pub(super) fn catch_up(
+        &self,
+        registry: Registry,
+        member: &LogMember,
+        data: &Path,
+        disk: &SharedDisk,
+    ) -> anyhow::Result<Option<Registry>> {
+        if !member.runtime.block_on(cluster::is_left_behind(&*member.log, &registry)) {
+            return Ok(Some(registry));
+        }
+        let members = cluster::other_members(&registry, &self.identity);
+        drop(registry);
+        let Self { keys, client, .. } = self;
+        let taken = cluster::take_over_from_any(data, disk, &members, client, keys);
+        member.runtime.block_on(taken)?;
+        Ok(None)
+    }
+
+    /// The node, for the calls of others.
+    pub(super) fn node(
+        self,
+        member: &LogMember,
+        registry: &Arc<Registry>,
+        clock: &SharedClock,
+        key: &HashKey,
+    ) -> ClusterNode {
+        let Self { identity, keys, client } = self;
+        let (registry, log) = (Arc::clone(registry), Arc::clone(&member.log));
+        let cluster = identity.cluster;
+        let peers = Peers::new(identity, registry, log, Arc::clone(clock), client);
+        let verification = Arc::new(Zeroizing::new(*key.reveal()));
+        ClusterNode { cluster, keys, verification, peers }
+    }
+}
+
+/// Asks the other nodes on the current runtime, until what this returns is dropped.
+pub(super) fn spawn_peers(peers: &Peers, shutdown: &Shutdown) -> AbortOnDropHandle<()> {
+    let (peers, shutdown) = (peers.clone(), shutdown.clone());
+    AbortOnDropHandle::new(tokio::spawn(async move {
+        if AssertUnwindSafe(peers.run()).catch_unwind().await.is_err() {
+            shutdown.crashed("peers");
+        }
+    }))
+}

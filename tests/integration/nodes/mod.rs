@@ -1,0 +1,5 @@
+//! Nodes of a cluster, by the real binary and with real members of etcd: they join, are one directory, and go.
+
+mod joining;
+mod leaving;
+mod trio;

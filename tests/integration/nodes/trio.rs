@@ -1,0 +1,125 @@
+//! Three nodes of one cluster, each with the real binary, and three real members of etcd.
+
+use std::{io::Write as _, process::Output};
+
+use dispatchd::shared_log::{SharedLog as _, etcd::Fence};
+use reqwest::{Method, StatusCode};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::time::Instant;
+
+use crate::{
+    harness::{PATIENCE, Server, own_port, run},
+    shared_log::cluster::Cluster,
+};
+
+/// The prefix of the keys in etcd.
+const PREFIX: &str = "dispatchd/";
+const NAMES: [&str; 3] = ["a", "b", "c"];
+
+/// The nodes a, b and c. Only those that joined run.
+pub(super) struct Trio {
+    pub(super) etcd: Cluster,
+    pub(super) nodes: Vec<Server>,
+    folder: TempDir,
+}
+
+impl Trio {
+    /// Node a has begun the cluster and runs.
+    pub(super) async fn begin() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let etcd = Cluster::start(3, &[]).await;
+        let engine: Vec<_> = (0..3).map(|member| etcd.url(member)).collect();
+        let engine = serde_json::to_string(&engine).unwrap();
+        let node = |name: &&str| {
+            let operators = format!("127.0.0.1:{}", own_port());
+            let env = [
+                ("CLUSTER__ENGINE", engine.as_str()),
+                ("CLUSTER__NODE", name),
+                ("SERVER__OPERATORS", &operators),
+            ];
+            Server::stopped(&folder.path().join(name), &env)
+        };
+        let nodes = NAMES.iter().map(node).collect();
+        let mut trio = Self { etcd, nodes, folder };
+        good(&run(&mut trio.nodes[0].command_for(&["cluster", "init"])));
+        trio.nodes[0].spawn().await;
+        trio
+    }
+
+    /// All nodes run.
+    pub(super) async fn start() -> Self {
+        let mut trio = Self::begin().await;
+        for node in [1, 2] {
+            let token = trio.invite(NAMES[node]);
+            good(&trio.join(node, &token));
+            trio.nodes[node].spawn().await;
+        }
+        trio
+    }
+
+    /// The token of an invite by node a.
+    pub(super) fn invite(&self, name: &str) -> String {
+        let invited = run(&mut self.nodes[0].command_for(&["cluster", "invite", name]));
+        good(&invited);
+        String::from_utf8(invited.stdout).unwrap().trim().to_owned()
+    }
+
+    /// Has a node join at node a.
+    pub(super) fn join(&self, node: usize, token: &str) -> Output {
+        let path = self.folder.path().join("invite.token");
+        std::fs::File::create(&path).unwrap().write_all(token.as_bytes()).unwrap();
+        let words = ["cluster", "join", &self.nodes[0].operators, "--token-file"];
+        run(self.nodes[node].command_for(&words).arg(path))
+    }
+
+    /// What a node says of all nodes.
+    pub(super) fn status(&self, node: usize, token: &str) -> (Output, Value) {
+        let server = &self.nodes[node];
+        let words = ["cluster", "status", "--json", "--server", &server.operators];
+        let output = run(server.command_for(&words).env("DISPATCHD_TOKEN", token));
+        let report = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
+        (output, report)
+    }
+
+    /// Asks a node for the status until `is_so`.
+    pub(super) async fn until_status(
+        &self,
+        node: usize,
+        token: &str,
+        is_so: impl Fn(&Output, &Value) -> bool,
+    ) {
+        let begun = Instant::now();
+        loop {
+            let (output, report) = self.status(node, token);
+            if is_so(&output, &report) {
+                return;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{output:?}");
+            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        }
+    }
+
+    /// Removes every entry but the last one from the engine.
+    pub(super) async fn trim(&self) {
+        let log = self.etcd.log_of(0, PREFIX, Fence::Write);
+        let head = log.head().await.unwrap();
+        log.trim(head.place).await.unwrap();
+    }
+
+    /// Whether a node is ready, and what it lacks.
+    pub(super) async fn readiness(&self, node: usize) -> (StatusCode, String) {
+        let asked = self.nodes[node].phone(Method::GET, "/readyz").send().await.unwrap();
+        (asked.status(), asked.text().await.unwrap())
+    }
+}
+
+/// A command that must have succeeded.
+pub(super) fn good(output: &Output) {
+    assert!(output.status.success(), "{}", said(output));
+}
+
+/// What a command wrote to its standard error.
+pub(super) fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
