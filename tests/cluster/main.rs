@@ -6,7 +6,7 @@
 //! 1. The checks must find the fault in each of some histories made by hand.
 //! 2. They must find each flaw of nodes that are wrong on purpose, and nothing in sound ones.
 //! 3. Small sound nodes in this process follow a log in three real members of etcd, which are killed, paused, cut off and so on.
-//! 4. Three real servers do, and are struck, too.
+//! 4. Three real servers do, set up by the program's own commands, and are struck, too.
 //!
 //! Words choose stages (`broken`, `small`, `whole`) and kinds of faults, such as `Kill`.
 //!
@@ -28,7 +28,6 @@ mod process;
 mod run;
 mod service;
 mod stage;
-mod stand_in;
 mod traffic;
 
 use std::process::ExitCode;
@@ -40,17 +39,6 @@ const USAGE: &str = "usage: cluster [--loopback] [broken] [small] [whole] [FAULT
 fn main() -> ExitCode {
     // The test runner's options have no meaning here.
     let arguments: Vec<_> = std::env::args().skip(1).collect();
-    if let Some((node::STAND_IN, words)) =
-        arguments.split_first().map(|(first, words)| (first.as_str(), words))
-    {
-        return match stand_in::serve(words) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("{error:#}");
-                ExitCode::FAILURE
-            }
-        };
-    }
     if arguments.iter().any(|argument| argument == "--help") {
         println!("{USAGE}");
         return ExitCode::SUCCESS;

@@ -16,8 +16,8 @@ use crate::{
     process::Process,
 };
 
-/// The word that has this program be a node.
-pub(crate) const STAND_IN: &str = "--stand-in";
+/// The program under test.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_dispatchd");
 const PHONES_PORT: u16 = 7201;
 const OPERATORS_PORT: u16 = 7202;
 /// How long a start and a stop may take.
@@ -36,7 +36,9 @@ pub(crate) struct Node {
     /// The messages with codes that it has sent.
     pub(crate) outbox: PathBuf,
     config: PathBuf,
-    pub(crate) data: PathBuf,
+    data: PathBuf,
+    network: Network,
+    number: usize,
     clock: PathBuf,
     client: Client,
 }
@@ -92,31 +94,44 @@ impl Node {
         fs::create_dir_all(data.parent().context("it has a parent")?)?;
         fs::write(&config, text)?;
         fs::write(&clock, "0s")?;
-        let mut command = network.command(place, &std::env::current_exe()?);
+        let mut command = network.command(place, Path::new(PROGRAM));
         without_settings(&mut command);
-        command.arg(STAND_IN).arg(&config).arg(number.to_string()).args(engine);
+        command.arg("serve").arg("--config").arg(&config);
         command.env("LD_PRELOAD", wall_clock).env("WALL_CLOCK_OFFSET", &clock);
         let process = Process::new(command, folder.join(format!("node{number}.out")));
         let client = Client::builder().no_proxy().timeout(PROBE_TIMEOUT).build()?;
         let (phones, operators) = (format!("http://{phones}"), format!("http://{operators}"));
         let outbox = data.join("outbox.ndjson");
-        Ok(Self { process, phones, operators, outbox, config, data, clock, client })
+        Ok(Self {
+            process,
+            phones,
+            operators,
+            outbox,
+            config,
+            data,
+            network,
+            number,
+            clock,
+            client,
+        })
     }
 
     /// Runs a command of the program at this node's place.
-    fn run(&self, network: Network, number: usize, words: &[&str]) -> anyhow::Result<Output> {
-        let program = Path::new(env!("CARGO_BIN_EXE_dispatchd"));
-        let mut command = network.command(Place::Node(number), program);
+    fn ask(&self, words: &[&str]) -> anyhow::Result<Output> {
+        let place = Place::Node(self.number);
+        let mut command = self.network.command(place, Path::new(PROGRAM));
         without_settings(&mut command);
-        let output = command.args(words).stdin(Stdio::null()).output()?;
+        Ok(command.args(words).stdin(Stdio::null()).output()?)
+    }
+
+    /// Runs a command that must succeed, and returns what it prints.
+    fn run(&self, words: &[&str]) -> anyhow::Result<String> {
+        let output = self.ask(words)?;
         if !output.status.success() {
-            bail!(
-                "dispatchd {}: {}",
-                words[..2].join(" "),
-                String::from_utf8_lossy(&output.stderr)
-            );
+            let told = String::from_utf8_lossy(&output.stderr);
+            bail!("dispatchd {}: {told}", words[..2].join(" "));
         }
-        Ok(output)
+        Ok(String::from_utf8(output.stdout)?.trim().to_owned())
     }
 
     /// A folder for files beside its data.
@@ -124,14 +139,60 @@ impl Node {
         self.config.parent().expect("it lies in a folder")
     }
 
+    fn config(&self) -> &str {
+        self.config.to_str().expect("it was made from text")
+    }
+
     fn data(&self) -> &str {
         self.data.to_str().expect("it was made from text")
     }
 
+    /// Begins the cluster with this node, which does not run.
+    pub(crate) fn init(&self) -> anyhow::Result<()> {
+        self.run(&["cluster", "init", "--config", self.config()])?;
+        Ok(())
+    }
+
+    /// A token with which another node joins.
+    pub(crate) fn invite(&self, guest: &str) -> anyhow::Result<String> {
+        self.run(&["cluster", "invite", guest, "--data", self.data()])
+    }
+
+    /// Joins the cluster of a member with this node, which does not run.
+    pub(crate) fn join(&self, member: &str, token: &str) -> anyhow::Result<()> {
+        let words = ["cluster", "join", member, "--plain", "--token", token, "--config"];
+        self.run(&[&words[..], &[self.config()]].concat())?;
+        Ok(())
+    }
+
+    /// The place of the last entry that this node has applied, as `cluster recover` says. It does not run, and the log in the engine ends
+    /// before. None if the log needs no recovery.
+    pub(crate) fn recoverable(&self) -> anyhow::Result<Option<u64>> {
+        let output = self.ask(&["cluster", "recover", "--config", self.config()])?;
+        if output.status.success() {
+            return Ok(None);
+        }
+        let told = String::from_utf8_lossy(&output.stderr);
+        let place = told.split_once("has applied place ").and_then(|(_, rest)| {
+            rest.split(|letter: char| !letter.is_ascii_digit()).next()?.parse().ok()
+        });
+        Ok(Some(place.with_context(|| format!("cluster recover: {told}"))?))
+    }
+
+    /// Has the log go on behind what this node has applied. It does not run.
+    pub(crate) fn recover(&self) -> anyhow::Result<()> {
+        self.run(&["cluster", "recover", "--yes", "--config", self.config()])?;
+        Ok(())
+    }
+
     /// The token of a new operator.
-    pub(crate) fn operator(&self, network: Network, number: usize) -> anyhow::Result<String> {
-        let words = ["operator", "add", "harness", "--role", "admin", "--data", self.data()];
-        Ok(String::from_utf8(self.run(network, number, &words)?.stdout)?.trim().to_owned())
+    pub(crate) fn operator(&self) -> anyhow::Result<String> {
+        self.run(&["operator", "add", "harness", "--role", "admin", "--data", self.data()])
+    }
+
+    /// Whether it took the state of another member over, so that it has no records of what it missed.
+    pub(crate) fn has_taken_over(&self) -> bool {
+        self.process.said("the state of another member was taken over")
     }
 
     /// Whether it answers lookups.

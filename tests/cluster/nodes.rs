@@ -13,15 +13,35 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    checks::{Fault, Records, Wrong},
+    checks::{Fault, Wrong},
     history::{Actor, Recorded, STRANGER, What},
-    network::{Network, Place},
-    node::{Node, without_settings},
+    network::{MACHINES, Network, Place},
+    node::{Node, PROGRAM, Paths, without_settings},
     traffic::handle_number,
 };
 
 /// How long nodes may take to come to the same place once nothing is wrong.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Sets up a cluster as the documentation says: one node begins it and invites the others. Returns the nodes, which run.
+pub(crate) async fn set_up(
+    network: Network,
+    engine: &[String],
+    paths: Paths<'_>,
+) -> anyhow::Result<Vec<Node>> {
+    let mut nodes: Vec<Node> = Vec::new();
+    for number in 0..MACHINES {
+        let mut node = Node::new(network, number, engine, paths)?;
+        match nodes.first() {
+            None => node.init()?,
+            Some(first) => node.join(&first.operators, &first.invite(&format!("n{number}"))?)?,
+        }
+        node.process.start()?;
+        ensure!(node.until_ready().await, "node {number}: {}", node.process.last_words());
+        nodes.push(node);
+    }
+    Ok(nodes)
+}
 
 /// What an operator asks a node.
 pub(crate) struct Operator {
@@ -54,15 +74,6 @@ impl Operator {
         self.metric(node, "dispatchd_shared_log_applied_place").await
     }
 
-    /// The last place to which every node has come.
-    pub(crate) async fn applied_by_all(&self, nodes: &[Node]) -> anyhow::Result<u64> {
-        let mut least = u64::MAX;
-        for node in nodes {
-            least = least.min(self.applied(node).await?);
-        }
-        Ok(least)
-    }
-
     /// Waits until all nodes have come to the same place.
     pub(crate) async fn until_level(&self, nodes: &[Node]) -> anyhow::Result<u64> {
         let begun = Instant::now();
@@ -84,9 +95,9 @@ impl Operator {
         &self,
         node: &Node,
         actors: &HashMap<String, Actor>,
-    ) -> anyhow::Result<Records> {
+    ) -> anyhow::Result<Vec<Recorded>> {
         let text = self.get(node, "/v1/log?kind=change&order=asc").await?;
-        let mut records = Records::new();
+        let mut records = Vec::new();
         for line in text.lines() {
             records.extend(recorded(&serde_json::from_str(line)?, actors)?);
         }
@@ -117,8 +128,7 @@ fn export(
     node: &Node,
     token: &str,
 ) -> anyhow::Result<BTreeSet<String>> {
-    let program = Path::new(env!("CARGO_BIN_EXE_dispatchd"));
-    let mut command = network.command(Place::Node(number), program);
+    let mut command = network.command(Place::Node(number), Path::new(PROGRAM));
     without_settings(&mut command);
     command.args(["registry", "export", "-", "--format", "csv", "--server", &node.operators]);
     command.arg("--work-dir").arg(node.folder()).env("DISPATCHD_TOKEN", token);

@@ -66,6 +66,11 @@ impl Process {
         self.kill();
     }
 
+    /// Whether its messages contain this text.
+    pub(crate) fn said(&self, text: &str) -> bool {
+        std::fs::read(&self.output).is_ok_and(|all| String::from_utf8_lossy(&all).contains(text))
+    }
+
     /// The end of its messages.
     pub(crate) fn last_words(&self) -> String {
         let text = std::fs::read(&self.output).unwrap_or_default();

@@ -24,7 +24,7 @@ use crate::{
     network::Network,
     node::{self, Paths},
     nodes::{self, Operator},
-    stage, stand_in,
+    stage,
     traffic::{Pace, Traffic},
 };
 
@@ -162,9 +162,8 @@ impl Run {
         let library = node::wall_clock(&folder)?;
         let engine = Engine::start(network, &self.debian, &folder).await?;
         let paths = Paths { folder: &folder, wall_clock: &library };
-        let nodes = stand_in::set_up(network, &engine.urls, paths).await?;
-        let token = nodes[0].operator(network, 0)?;
-        let trimmer = stand_in::log(&engine.urls, 0)?;
+        let nodes = nodes::set_up(network, &engine.urls, paths).await?;
+        let token = nodes[0].operator()?;
         let operator = Operator::new(token.clone())?;
         let phones = nodes.iter().map(|node| (node.phones.clone(), node.outbox.clone()));
         let service = Arc::new(Nodes::new(phones)?);
@@ -174,20 +173,16 @@ impl Run {
         let deck = self.deck(&world)?;
         let traffic = Traffic::new(service, PACE);
         let tasks = traffic.start(dice).await;
-        let trims = async |world: &World| {
-            // What all have applied is needed no more. One that fails is made up for by the next.
-            if let Ok(place) = operator.applied_by_all(&world.nodes).await {
-                let _ = trimmer.trim(place).await;
-            }
-        };
-        stage::strike(&traffic, &mut world, (deck, self.length * 3 / 4), dice, trims).await?;
+        stage::strike(&traffic, &mut world, (deck, self.length * 3 / 4), dice, async |_| {})
+            .await?;
         traffic.stop();
         tasks.join_all().await;
         let place = operator.until_level(&world.nodes).await?;
         println!("  every node has applied {place} entries");
         let (actors, mut records) = (traffic.actors(), Vec::new());
         for node in &world.nodes {
-            records.push(operator.records(node, &actors).await?);
+            let is_complete = !node.has_taken_over();
+            records.push((operator.records(node, &actors).await?, is_complete));
         }
         let events = traffic.history.events();
         stage::print_counts(&events);

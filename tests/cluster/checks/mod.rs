@@ -120,9 +120,11 @@ pub(crate) fn by_handle<'e>(
 pub(crate) fn check(events: &Events, records: &[Records]) -> Vec<Fault> {
     let (recorded, mut faults) = records::compare(records);
     faults.extend(events.faults.iter().map(|text| Fault::new(Wrong::Impossible, text)));
-    let handles = by_handle(events, recorded);
-    for (handle, of) in &handles {
-        faults.extend(places::check(*handle, of));
+    let handles = by_handle(events, recorded.unwrap_or_default());
+    if recorded.is_some() {
+        faults.extend(handles.iter().flat_map(|(handle, of)| places::check(*handle, of)));
+    } else {
+        println!("  NO NODE HAS ALL RECORDS: the check by places is left out");
     }
     faults.extend(black_box::check_all(&handles));
     faults

@@ -50,7 +50,7 @@ impl Case {
 
     /// What the checks find.
     fn wrong(&self) -> Vec<Wrong> {
-        let faults = check(&self.events, std::slice::from_ref(&self.recorded));
+        let faults = check(&self.events, &[(self.recorded.clone(), true)]);
         let mut wrong: Vec<_> = faults.iter().map(|fault| fault.wrong).collect();
         wrong.sort_unstable();
         wrong.dedup();
@@ -132,9 +132,11 @@ pub(crate) fn check_the_checks() -> anyhow::Result<()> {
     let one = Recorded { handle: 0, by: ANN, what: What::Prove };
     let other = Recorded { by: BEN, ..one };
     for (nodes, expected) in [
-        ([vec![one, other], vec![one, other]], 0),
-        ([vec![one, other], vec![one]], 1),
-        ([vec![one, other], vec![other, one]], 1),
+        ([(vec![one, other], true), (vec![one, other], true)], 0),
+        ([(vec![one, other], true), (vec![one], true)], 1),
+        ([(vec![one, other], true), (vec![other], false)], 0),
+        ([(vec![one, other], true), (vec![other, one], true)], 1),
+        ([(vec![one, other], true), (vec![other, one], false)], 1),
     ] {
         let found = super::records::compare(&nodes).1.len();
         ensure!(found == expected, "{nodes:?}: {found} faults and not {expected}");

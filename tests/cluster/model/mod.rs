@@ -71,11 +71,11 @@ impl Model {
 }
 
 /// The changes with the numbers of the accounts for those of their devices.
-fn renamed(mut records: Records, actors: &HashMap<String, Actor>) -> Records {
+fn renamed(mut records: Vec<Recorded>, actors: &HashMap<String, Actor>) -> Records {
     for change in &mut records {
         change.by = *actors.get(&change.by.to_string()).unwrap_or(&STRANGER);
     }
-    records
+    (records, true)
 }
 
 fn actor(phone: &Phone) -> usize {

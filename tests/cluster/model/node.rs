@@ -22,7 +22,7 @@ use tokio::{
 
 use super::Flaw;
 use crate::{
-    checks::{Records, State},
+    checks::State,
     history::{Actor, Outcome, Recorded, What},
 };
 
@@ -54,7 +54,7 @@ impl From<Stopped> for Outcome {
 struct Applied {
     head: Head,
     handles: BTreeMap<usize, State>,
-    recorded: Records,
+    recorded: Vec<Recorded>,
     /// The number of each entry's batch.
     batches: Vec<u64>,
     has_diverged: bool,
@@ -80,7 +80,7 @@ impl Node {
         let applied = Applied {
             head: Head::EMPTY,
             handles: BTreeMap::new(),
-            recorded: Records::new(),
+            recorded: Vec::new(),
             batches: Vec::new(),
             has_diverged: false,
         };
@@ -103,7 +103,7 @@ impl Node {
         self.state().head
     }
 
-    pub(super) fn recorded(&self) -> Records {
+    pub(super) fn recorded(&self) -> Vec<Recorded> {
         self.state().recorded.clone()
     }
 

@@ -48,9 +48,11 @@ pub(crate) enum Fault {
     FullDisk(Who),
     /// The engine forgets old values, and each member gives its space back.
     Compact,
-    /// The engine begins with nothing. Then it gets its data back, as from members that come back.
+    /// A node is dead until the log has been trimmed past it.
+    TrimPast(usize),
+    /// The engine begins with nothing. Then an operator recovers the log.
     EngineWiped,
-    /// The engine holds what it held when the run began. Then it gets its data back.
+    /// The engine holds what it held when the run began. Then an operator recovers the log.
     EngineRestored,
 }
 
@@ -88,6 +90,7 @@ pub(crate) fn deck(world: &World) -> Vec<Fault> {
             Fault::RollingRestart,
             Fault::KillAll,
             Fault::Clock(0),
+            Fault::TrimPast(0),
             Fault::EngineWiped,
             Fault::EngineRestored,
         ]);
@@ -120,6 +123,7 @@ impl Fault {
             Self::FullDisk(_) => Self::FullDisk(Who::Member(world::SMALL)),
             Self::CutFromEngine(_) => Self::CutFromEngine(machine),
             Self::Clock(_) => Self::Clock(machine),
+            Self::TrimPast(_) => Self::TrimPast(machine),
             other => other,
         }
     }
@@ -158,6 +162,7 @@ impl Fault {
                     let _ = engine.defragment(n).await;
                 }
             }
+            Self::TrimPast(n) => world.nodes[n].process.kill(),
             Self::EngineWiped => world.lose_engine(None).await?,
             Self::EngineRestored => world.lose_engine(Some(world::BEGINNING)).await?,
         }
@@ -214,6 +219,9 @@ impl Strike {
             fault.begin(world, dice).await?;
         }
         tokio::time::sleep(self.length).await;
+        if self.faults.iter().any(|fault| matches!(fault, Fault::TrimPast(_))) {
+            world.trim().await?;
+        }
         world.heal().await
     }
 }

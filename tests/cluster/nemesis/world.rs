@@ -8,6 +8,10 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
+use dispatchd::shared_log::{
+    SharedLog as _,
+    etcd::{Config, Etcd},
+};
 use rustix::process::Signal;
 use tokio::time::{Duration, Instant, sleep};
 
@@ -22,9 +26,10 @@ use crate::{
 /// The machine whose two file systems are small.
 pub(crate) const SMALL: usize = 2;
 const SMALL_BYTES: usize = 512 << 20;
-/// The backup of the engine when the run began, and the one before it was lost.
+/// The backup of the engine when the run began.
 pub(crate) const BEGINNING: &str = "beginning";
-const NEWEST: &str = "newest";
+/// What the nodes' keys in the engine begin with, unless they are told otherwise.
+const PREFIX: &str = "dispatchd/";
 const BALLAST: &str = "ballast";
 /// How long everything may take to be well after it was healed.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -95,18 +100,33 @@ impl World {
         Ok(())
     }
 
-    /// Keeps what the engine holds, and has it hold what a backup holds, or nothing.
+    /// Has the engine hold what a backup holds, or nothing.
     pub(super) async fn lose_engine(&mut self, backup: Option<&str>) -> anyhow::Result<()> {
-        self.engine.back_up(NEWEST)?;
         self.is_engine_lost = true;
         self.engine.restore(backup).await
     }
 
-    /// Gives the engine back what it held. Nodes that saw something else stay away until they are started again.
-    async fn find_engine(&mut self) -> anyhow::Result<()> {
-        self.engine.restore(Some(NEWEST)).await?;
+    /// Recovers the log as the documentation says: all nodes stop, and the one that has applied the most goes on.
+    fn recover(&mut self) -> anyhow::Result<()> {
+        self.nodes.iter_mut().for_each(Node::stop);
+        let mut most = None;
+        for (node, number) in self.nodes.iter().zip(0..) {
+            most = most.max(node.recoverable()?.map(|place| (place, number)));
+        }
+        if let Some((_, number)) = most {
+            self.nodes[number].recover()?;
+        }
         self.is_engine_lost = false;
-        self.nodes.iter_mut().try_for_each(Node::restart)
+        Ok(())
+    }
+
+    /// Removes all entries but the last one from the log, if the engine answers.
+    pub(super) async fn trim(&self) -> anyhow::Result<()> {
+        let log = Etcd::new(&Config::new(self.engine.urls.clone(), PREFIX.to_owned()))?;
+        if let Ok(head) = log.head().await {
+            let _ = log.trim(head.place).await;
+        }
+        Ok(())
     }
 
     /// Ends every fault, and waits until everything is well again.
@@ -123,13 +143,13 @@ impl World {
         for node in &mut self.nodes {
             node.set_clock(0)?;
         }
-        if self.is_engine_lost {
-            self.find_engine().await?;
-        }
         for process in self.processes() {
             process.start()?;
         }
         self.engine.until_all_answer().await?;
+        if self.is_engine_lost {
+            self.recover()?;
+        }
         let begun = Instant::now();
         for (node, number) in self.nodes.iter_mut().zip(0..) {
             while !node.is_ready().await {
