@@ -118,14 +118,14 @@ impl Nodes {
         Ok(Reply { status, body: serde_json::from_slice(&text).unwrap_or_default() })
     }
 
-    /// Waits for a code. It lies in the outbox of the node that sent it.
-    async fn code(&self, node: usize, verification: &str) -> Option<String> {
+    /// Waits for a code. It lies in the outbox of the node that sent it, which may be another one than was asked last.
+    async fn code(&self, verification: &str) -> Option<String> {
         let begun = Instant::now();
+        let find = |outbox: &Mutex<Outbox>| {
+            outbox.lock().unwrap_or_else(PoisonError::into_inner).code(verification)
+        };
         while begun.elapsed() < CODE_PATIENCE {
-            let code = {
-                let outbox = self.outboxes[node].lock();
-                outbox.unwrap_or_else(PoisonError::into_inner).code(verification)
-            };
+            let code = self.outboxes.iter().find_map(find);
             if code.is_some() {
                 return code;
             }
@@ -155,7 +155,7 @@ impl Nodes {
             }
         }
         let verification = claimed.body["verification"].as_str().unwrap_or_default();
-        let Some(code) = self.code(node, verification).await else {
+        let Some(code) = self.code(verification).await else {
             return Outcome::Refused("no code was sent".to_owned());
         };
         let path = format!("/v1/verifications/{verification}");

@@ -203,8 +203,13 @@ impl Node {
 
     /// Waits until it answers lookups, or for so long that something else must be wrong.
     pub(crate) async fn until_ready(&self) -> bool {
+        self.is_ready_within(PATIENCE).await
+    }
+
+    /// Waits until it answers lookups, and not longer than so.
+    pub(crate) async fn is_ready_within(&self, patience: Duration) -> bool {
         let begun = Instant::now();
-        while begun.elapsed() < PATIENCE {
+        while begun.elapsed() < patience {
             if self.is_ready().await {
                 return true;
             }

@@ -15,6 +15,8 @@ use self::world::World;
 
 /// How long a fault lasts, at least and at most.
 const LENGTH: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(30));
+/// How long a rolling restart waits for a node before it goes on to the next.
+const RESTART_PATIENCE: Duration = Duration::from_secs(8);
 /// In a short run the longest fault lasts this part of it.
 const PARTS: u32 = 15;
 
@@ -145,7 +147,8 @@ impl Fault {
             Self::RollingRestart => {
                 for node in &mut world.nodes {
                     node.restart()?;
-                    node.until_ready().await;
+                    // Another fault may keep it away.
+                    node.is_ready_within(RESTART_PATIENCE).await;
                 }
             }
             Self::KillAll => world.processes().for_each(crate::process::Process::kill),
