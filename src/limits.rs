@@ -341,6 +341,9 @@ pub const REGISTRY_ROW_VALUE_BYTES_MAX: usize = 1_024;
 /// Ended rows that one commit of the registry drops besides its changes: more than a commit of one request makes, so that they
 /// do not pile up between two ticks.
 pub const REGISTRY_COMMIT_ENDED_ROWS_MAX: usize = if cfg!(test) { 4 } else { 64 };
+/// Change records that the upkeep makes for one account at once. An account with hundreds of devices is finished by the next ticks. With
+/// the account itself they fit into one entry of the shared log: a record has at most 330 bytes.
+pub const REGISTRY_SWEEP_CHANGES_MAX: usize = 1_024;
 /// Lapsed devices and expired tombstones that one scan of the index collects, 1 MiB at most. The next tick collects more.
 pub const REGISTRY_TICK_ITEMS_MAX: usize = if cfg!(test) { 8 } else { 65_536 };
 /// How long a tombstone keeps the reason why a handle ended: the longest retention of the log.
@@ -375,6 +378,15 @@ pub const CLUSTER_PEER_PATIENCE: Duration = Duration::from_secs(1);
 pub const CLUSTER_CLOCK_ROUND_TRIP_MAX: Duration = Duration::from_millis(200);
 /// How far a node's clock may be from the median of the nodes' clocks. A node that is farther takes no changes and is not ready.
 pub const CLUSTER_CLOCK_DIFFERENCE_MAX: Duration = Duration::from_millis(500);
+/// How long the nodes of a cluster use one key of the shared log's entries.
+pub const CLUSTER_KEY_LIFETIME: Duration = Duration::from_secs(24 * 3_600);
+/// How long after the hour in which it was made a key of entries is destroyed, also if a node that needs it is away: the service promises
+/// to forget after 30 days.
+pub const CLUSTER_KEY_AGE_MAX: Duration = Duration::from_secs(30 * 24 * 3_600);
+/// How long a node does not use a new key because another node may not have it yet.
+pub const CLUSTER_KEY_PATIENCE: Duration = Duration::from_secs(10);
+/// How often a node looks for new keys of entries: as long as another node's changes may wait for one.
+pub const CLUSTER_KEYS_PAUSE: Duration = Duration::from_millis(200);
 /// How often a node asks etcd which versions its members have.
 pub const CLUSTER_PROBE_PAUSE: Duration = Duration::from_secs(60);
 /// How often entries that every node has applied are removed from the shared log.
@@ -552,6 +564,12 @@ pub const IMPORT_PIECE_ACCOUNTS: usize = 500;
 /// ones. Ten million records would take 360 MB in one hour of the log, and a gigabyte of the registry's store, which the next
 /// start reads into memory. 100,000 take 4 MB of the log. Handles that moved or had ended here are always recorded.
 pub const IMPORT_CHANGES_RECORDED_MAX: usize = 100_000;
+/// Change records of one account of an import. One record without a handle stands for all further ones. With the account itself
+/// they fit into one entry of the shared log.
+pub const IMPORT_ACCOUNT_CHANGES_MAX: usize = 1_024;
+/// Bytes of the accounts that lose handles to one account of an import. They are in the same entry of the shared log as that one.
+/// Accounts of a thousand devices together have so many.
+pub const IMPORT_HOLDERS_BYTES_MAX: usize = 256 * 1024;
 /// Change records of one piece of an import: the log takes them all at once, or none.
 pub const IMPORT_PIECE_CHANGES_MAX: usize = LOG_QUEUE_RECORDS_MAX / 2;
 /// Pause before accounts of an import that the registry temporarily refused are applied again.
@@ -568,6 +586,8 @@ pub const SHARED_LOG_ENTRY_MAX: usize = 1024 * 1024;
 /// How long one member of etcd may take to answer before the next one is asked. Changes and lookups wait for it when a member is cut
 /// off. Large enough for a disk that is slow to sync; an election takes 1.0 to 1.6 s.
 pub const ETCD_TRY_TIMEOUT: Duration = Duration::from_secs(1);
+/// Pause between two looks at the versions of etcd's members. Between them a member may be replaced by an older one.
+pub const ETCD_MEMBERS_PAUSE: Duration = Duration::from_secs(60);
 /// Pings find out that a member's machine is gone, so that the next call connects anew.
 pub const ETCD_PING_INTERVAL: Duration = Duration::from_secs(10);
 /// As above: the connection is closed if a ping has no answer for so long.

@@ -6,7 +6,10 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use aws_lc_rs::agreement::{PrivateKey, X25519};
@@ -21,17 +24,25 @@ use crate::{
 
 /// Where the numbers of receiving keys begin: no hour of this age has such a number.
 const RECEIVING: u32 = 1 << 31;
+/// The number of no key.
+const NONE: u32 = u32::MAX;
 
 /// The keys of entries that this node has.
 #[derive(Debug)]
 pub struct ClusterKeys {
     keyring: Keyring,
+    /// The number of a key that is not used yet.
+    held_back: AtomicU32,
 }
 
 impl ClusterKeys {
     /// The directory of the keys, in the data directory `data`.
     pub fn directory(data: &Path) -> PathBuf {
         data.join("keys").join("cluster")
+    }
+
+    const fn new(keyring: Keyring) -> Self {
+        Self { keyring, held_back: AtomicU32::new(NONE) }
     }
 
     fn files(data: &Path) -> KeyFiles {
@@ -43,7 +54,7 @@ impl ClusterKeys {
     /// # Errors
     /// If a file cannot be used.
     pub fn open_or_create(disk: SharedDisk, data: &Path) -> Result<Self, KeyringError> {
-        Ok(Self { keyring: Keyring::open(disk, Self::files(data), false)? })
+        Ok(Self::new(Keyring::open(disk, Self::files(data), false)?))
     }
 
     /// Opens the keys of the data directory `data`. None if no key of entries is there: then the node can read nothing.
@@ -51,7 +62,7 @@ impl ClusterKeys {
     /// # Errors
     /// If a file is missing, or cannot be used.
     pub fn open(disk: SharedDisk, data: &Path) -> Result<Option<Self>, KeyringError> {
-        let keys = Self { keyring: Keyring::open(disk, Self::files(data), true)? };
+        let keys = Self::new(Keyring::open(disk, Self::files(data), true)?);
         Ok((!keys.numbers().is_empty()).then_some(keys))
     }
 
@@ -148,6 +159,28 @@ impl ClusterKeys {
         }
     }
 
+    /// The private halves of the receiving keys that are there.
+    pub(super) fn receiving_halves(&self) -> Vec<Zeroizing<[u8; 32]>> {
+        let numbers = self.all_numbers().into_iter().filter(|number| RECEIVING <= *number);
+        numbers.filter_map(|number| self.bytes(number)).collect()
+    }
+
+    /// Destroys all receiving keys but the newest.
+    ///
+    /// # Errors
+    /// As [`Self::destroy`].
+    pub(super) fn destroy_old_receiving(&self) -> Result<(), KeyringError> {
+        let mut old = self.all_numbers();
+        old.retain(|number| RECEIVING <= *number);
+        old.pop();
+        if old.is_empty() { Ok(()) } else { self.destroy(&old) }
+    }
+
+    /// Does not use the key with this number yet, if it is the newest and there is one before it. [`EntryKeys::find`] gives it.
+    pub(super) fn hold_back(&self, number: Option<u32>) {
+        self.held_back.store(number.unwrap_or(NONE), Ordering::Relaxed);
+    }
+
     /// Makes a new receiving key beside those that are there, durable before this returns, and gives its public half.
     ///
     /// # Errors
@@ -167,7 +200,7 @@ pub(super) fn next_number(newest: u32, now: Timestamp) -> u32 {
 }
 
 /// The public half of a receiving key.
-fn public_half(private: &[u8; 32]) -> [u8; 32] {
+pub(super) fn public_half(private: &[u8; 32]) -> [u8; 32] {
     let public =
         private_key(private).compute_public_key().expect("each private key has a public one");
     public.as_ref().try_into().expect("a public key of X25519 has 32 bytes")
@@ -179,7 +212,11 @@ fn private_key(bytes: &[u8; 32]) -> PrivateKey {
 
 impl EntryKeys for ClusterKeys {
     fn newest(&self) -> Arc<EntryKey> {
-        let newest = self.numbers().pop().and_then(|number| self.find(number));
+        let (mut numbers, held_back) = (self.numbers(), self.held_back.load(Ordering::Relaxed));
+        if 1 < numbers.len() {
+            numbers.pop_if(|newest| *newest == held_back);
+        }
+        let newest = numbers.pop().and_then(|number| self.find(number));
         newest.expect("the newest key of entries is never destroyed")
     }
 

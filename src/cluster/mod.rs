@@ -5,7 +5,8 @@
 //! the whole registry. So a node's data directory without [`Identity`] and [`ClusterKeys`] is that of a single machine.
 //!
 //! etcd keeps deleted values in its files. So each entry is encrypted under a key that only the members have. [`ClusterKeys`] holds
-//! this node's copy of the keys in a keyring of its own. A node that joins gets the keys and a copy of the store from another one.
+//! this node's copy of the keys in a keyring of its own, and [`KeyRotation`] changes and destroys them. A node that joins gets the keys
+//! and a copy of the store from another one.
 
 mod clocks;
 mod config;
@@ -19,6 +20,8 @@ mod member_client;
 mod peers;
 mod report;
 mod returning;
+mod rotation;
+mod sealing;
 mod trimming;
 
 pub use config::{Config, Fence, is_member_address};
@@ -30,5 +33,6 @@ pub use leaving::{LeavingError, leave};
 pub use member::Member;
 pub use member_client::{JoinAnswer, JoinRequest, MemberClient, SharedKey, SharedKeys};
 pub use peers::Peers;
-pub use report::{ClusterReport, MemberReport, MemberState, shown};
+pub use report::{ClusterReport, EngineMember, MemberReport, MemberState, shown};
 pub use returning::{is_left_behind, other_members, take_over_from_any};
+pub use rotation::{KeyRotation, RotationError};

@@ -16,7 +16,7 @@ use super::{
     identity::Identity,
     member::Member,
     member_client::{ClientError, MemberClient},
-    report::{ClusterReport, MemberReport, MemberState, shown},
+    report::{ClusterReport, EngineMember, MemberReport, MemberState, shown},
     trimming::{self, Known},
 };
 use crate::{
@@ -211,14 +211,15 @@ impl Peers {
         }
     }
 
-    /// The cluster, as this node knows it.
-    pub fn report(&self) -> ClusterReport {
+    /// The cluster, as this node knows it, with what it knows of the engine.
+    pub fn report(&self, engine: Vec<EngineMember>) -> ClusterReport {
         let Identity { cluster, name, .. } = &self.shared.identity;
         ClusterReport {
             cluster: data_encoding::HEXLOWER.encode(&cluster.0),
             node: name.clone(),
             held: self.shared.registry.held().map(|hold| hold.to_string()),
             members: self.states(),
+            engine,
         }
     }
 

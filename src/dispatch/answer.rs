@@ -53,7 +53,7 @@ pub enum Refusal {
     RegistryLoading,
     /// The registry may lack changes that were acknowledged.
     RegistryBehind,
-    /// The registry and the shared log contradict each other.
+    /// The registry has stopped following the shared log.
     RegistryDiverged,
     /// The log cannot be written.
     LogUnwritable,

@@ -42,8 +42,14 @@ impl StoppedOperators {
         in_order(found.into_iter().collect())
     }
 
+    /// Refuses to change the files of a cluster's node: its registry would leave the shared log.
+    fn check_alone(&self) -> Result<(), OperatorsError> {
+        if self.registry.log_head().is_some() { Err(OperatorsError::Stopped) } else { Ok(()) }
+    }
+
     /// Whether an operator of this name can be added now.
     pub(super) fn check_new(&self, new: &NewOperator) -> Result<(), OperatorsError> {
+        self.check_alone()?;
         let mut names = Vec::new();
         self.registry.each_row(KIND, |name, _| names.push(name.to_vec()))?;
         check_room(names.iter().any(|name| name == new.name.as_bytes()), names.len())
@@ -51,11 +57,13 @@ impl StoppedOperators {
 
     /// Adds an operator, durable when this returns.
     pub fn add(&mut self, new: &NewOperator) -> Result<(), OperatorsError> {
+        self.check_alone()?;
         self.registry.change_rows(KIND, |rows| add(rows, &new.name, new.role, new.token_hash()))
     }
 
     /// Takes an operator off the list, durable when this returns.
     pub fn revoke(&mut self, name: &str) -> Result<(), OperatorsError> {
+        self.check_alone()?;
         self.registry.change_rows(KIND, |rows| revoke(rows, name))
     }
 }

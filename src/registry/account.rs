@@ -16,6 +16,9 @@ use crate::{
 
 use super::token::TokenHash;
 
+/// More than the numbers take that a row has of a device, a claim, a lost handle, or the account itself.
+const NUMBERS_BYTES_MAX: usize = 64;
+
 /// One person's devices and handles. An account is there as long as it has a device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Account {
@@ -141,6 +144,21 @@ impl Account {
             && self.claims == was.claims
             && self.lost == was.lost;
         (is_renewed && is_rest_same).then_some(now)
+    }
+
+    /// At least as many bytes as its row has.
+    pub(super) fn row_bytes_max(&self) -> usize {
+        let of_handle = |handle: &Handle| match handle {
+            Handle::Phone(_) => NUMBERS_BYTES_MAX,
+            Handle::Email(address) => NUMBERS_BYTES_MAX + address.as_str().len(),
+        };
+        let name = |device: &Device| device.name.as_ref().map_or(0, |name| name.len());
+        let devices = self.devices.iter().map(|device| NUMBERS_BYTES_MAX + name(device));
+        // A bit for each device.
+        let backing = self.devices.len() / 8;
+        let claims = self.claims.iter().map(|claim| of_handle(&claim.handle) + backing);
+        let lost = self.lost.iter().map(|lost| of_handle(&lost.handle));
+        NUMBERS_BYTES_MAX + devices.chain(claims).chain(lost).sum::<usize>()
     }
 
     /// Whether rows that were read make sense: devices and handles once each, a claim's devices its account's own.

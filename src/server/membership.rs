@@ -7,11 +7,12 @@ use tokio::{runtime::Handle, time::sleep};
 
 use super::node::NodeParts;
 use crate::{
-    cluster::{ClusterKeys, Identity, MemberClient},
+    clock::SharedClock,
+    cluster::{ClusterKeys, Identity, KeyRotation, MemberClient},
     config::Config,
     files::SharedDisk,
     limits,
-    registry::{EntryFormat, LogMember},
+    registry::{EntryFormat, LogMember, Registry},
     shared_log::{
         EngineError,
         etcd::{Etcd, Probed},
@@ -82,18 +83,20 @@ impl Membership {
             keys: Arc::clone(&keys) as _,
             format: EntryFormat::NEWEST,
         };
-        let parts = NodeParts { identity, keys, client };
+        let parts = NodeParts { identity, keys, client, engine: Arc::clone(&engine) };
         Ok(Some(Self { member, parts, engine }))
     }
 
-    /// Asks the engine now and then which members it has: an older one that comes may answer reads with stale data.
-    pub(super) fn watch(self, shutdown: &Shutdown) {
-        let Self { engine, .. } = self;
+    /// Changes the keys of entries, and asks the engine now and then which members it has: an older one that comes may answer reads with
+    /// stale data.
+    pub(super) fn serve(self, registry: &Arc<Registry>, clock: &SharedClock, shutdown: &Shutdown) {
+        let Self { engine, parts: NodeParts { identity, keys, .. }, .. } = self;
+        let rotation = KeyRotation::new(identity, keys, Arc::clone(registry), Arc::clone(clock));
         let stop = shutdown.clone();
-        shutdown.spawn("engine", async move {
-            let watched = watch(&engine);
+        shutdown.spawn("cluster", async move {
             tokio::select! {
-                () = watched => {}
+                () = watch(&engine) => {}
+                () = rotation.run() => {}
                 () = stop.stopping() => {}
             }
         });

@@ -114,10 +114,10 @@ problems! {
     /// This node of a cluster may lack changes that another node acknowledged, so it answers nothing that depends on the registry. To
     /// do: retry; as operator, look whether the members of the engine run and this node reaches them.
     RegistryBehind = 36 "registry-behind" 503 Later "The registry may not be up to date",
-    /// The registry of this node and the cluster's log contradict each other, as after a restore of either from an old backup. It stays
-    /// so until the node starts again. To do: retry, and another node may answer; as operator, stop this node and find out which is
-    /// right.
-    RegistryDiverged = 37 "registry-diverged" 503 Later "The registry contradicts the cluster's log",
+    /// This node has stopped following the cluster's log: the log contradicts its registry, is damaged, lacks the next entry, or has one
+    /// that this node cannot apply. It stays so until the node starts again. To do: retry, and another node may answer; as operator, act
+    /// by the cause that the label `reason` of `dispatchd_fence_rounds_failed_total` names.
+    RegistryDiverged = 37 "registry-diverged" 503 Later "This node has stopped following the cluster's log",
     /// The registry's disk is full, fails or hangs. To do: retry; as operator, free or replace the disk.
     RegistryUnwritable = 22 "registry-unwritable" 503 Later "The registry cannot be written",
     /// The log's disk is full, fails or hangs, so no lookup is answered. To do: retry; as operator, free or replace the disk.

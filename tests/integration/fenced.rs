@@ -323,6 +323,23 @@ async fn a_node_that_contradicts_the_log_refuses_until_it_is_started_again() {
 }
 
 #[tokio::test]
+async fn a_node_that_cannot_apply_the_next_entry_says_that_it_has_stopped() {
+    let log = ToldLog::new();
+    let timed = Timed::following(log.member()).await;
+    let ann = timed.server.sign_up().await;
+    let head = log.log.head().await.unwrap();
+    log.log.append(head, b"no entry").await.unwrap();
+    for reply in readiness(&timed.server).await {
+        let problem = reply.refuses(503, "registry-diverged");
+        assert_eq!(problem["missing"], json!(["registry"]));
+        assert!(problem["title"].as_str().unwrap().contains("has stopped following"));
+    }
+    let refused = batch(&timed.server, &ann, &[HANDLE]).await;
+    let problem = refused.refuses(503, "registry-diverged");
+    assert!(problem["detail"].as_str().unwrap().contains("has stopped following"));
+}
+
+#[tokio::test]
 async fn an_answer_waits_for_a_change_that_was_acknowledged_before() {
     let log = ToldLog::new();
     let timed = Timed::following(log.member()).await;

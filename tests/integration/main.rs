@@ -10,6 +10,7 @@ mod clients;
 mod clients_rust;
 mod clients_typescript;
 mod clock_histories;
+mod clustered;
 mod codes_abused;
 mod connection;
 mod console;

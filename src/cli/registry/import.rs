@@ -91,6 +91,13 @@ impl Import {
         let key = subject_key::read(&self.file)?;
         let is_new = !data.is_dir();
         let mut stopped = Stopped::open_or_found(data, config)?;
+        if stopped.registry.log_head().is_some() {
+            // Its registry would leave the shared log.
+            bail!(
+                "{}: belongs to a cluster; start its server, and leave out --data to go through its API (--server, --token-file)",
+                data.display()
+            );
+        }
         if is_new {
             // A mistyped name must not look like a server's directory.
             let made = fs::canonicalize(data)?;

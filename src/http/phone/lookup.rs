@@ -211,7 +211,7 @@ impl From<Refusal> for Problem {
                 "this server cannot tell whether it has every change of the directory; another server may answer at once"
             }
             Refusal::RegistryDiverged => {
-                "this server's registry and the cluster's log contradict each other; another server may answer at once"
+                "this server has stopped following the cluster's log; another server may answer at once"
             }
             Refusal::LogUnwritable => "no answer is given that could not be recorded",
             Refusal::Overloaded => "slow down and try again",

@@ -82,7 +82,14 @@ pub(crate) fn import(
 ) -> Result<Imported, ChangeError> {
     let ids: Vec<_> = accounts.iter().map(|account| account.account).collect();
     let mut seen = SeenInPiece { accounts: plan.known(&ids)?, ..SeenInPiece::default() };
-    let mut piece = Piece { plan, records, imported: Imported::default() };
+    let mut piece = Piece {
+        plan,
+        records,
+        imported: Imported::default(),
+        changes_before: 0,
+        holders: HashSet::new(),
+        holders_bytes: 0,
+    };
     for mut incoming in accounts.into_owned() {
         if !seen.accounts.insert(incoming.account) {
             piece.imported.accounts_kept += 1;
@@ -133,10 +140,18 @@ struct Piece<'a> {
     plan: &'a mut Plan,
     records: &'a mut ImportRecords,
     imported: Imported,
+    /// Records before those of the account that comes in now.
+    changes_before: usize,
+    /// Accounts from which it takes handles, and what their rows have in bytes.
+    holders: HashSet<AccountId>,
+    holders_bytes: usize,
 }
 
 impl Piece<'_> {
     fn take_in(&mut self, incoming: TransferAccount) -> Result<(), ChangeError> {
+        self.changes_before = self.plan.changes.len();
+        self.holders.clear();
+        self.holders_bytes = 0;
         let mut account = Account::new(incoming.account);
         account.devices =
             incoming.devices.into_iter().filter_map(|device| self.device(device)).collect();
@@ -204,7 +219,8 @@ impl Piece<'_> {
             && let Some(account) = self.plan.account(holder)?
             && let Some(held) = account.claim(&claim.handle)
         {
-            let comes_in = is_later(held.proved_at);
+            let bytes = account.row_bytes_max();
+            let comes_in = is_later(held.proved_at) && self.has_room(holder, bytes);
             self.imported.handles_held += u64::from(!comes_in);
             return Ok(comes_in.then_some(Origin::Holder(holder)));
         }
@@ -219,6 +235,24 @@ impl Piece<'_> {
             return Ok(None);
         }
         Ok(Some(if tombstone.is_some() { Origin::Tombstone } else { Origin::Unknown }))
+    }
+
+    /// Whether the account that comes in may take handles from `holder`, too. One that takes them from many large accounts would not fit
+    /// into an entry of the shared log, with all of them.
+    fn has_room(&mut self, holder: AccountId, bytes: usize) -> bool {
+        if self.holders.contains(&holder) {
+            return true;
+        }
+        let has_room = self.holders_bytes + bytes <= limits::IMPORT_HOLDERS_BYTES_MAX;
+        if has_room {
+            self.holders.insert(holder);
+            self.holders_bytes += bytes;
+        } else {
+            tracing::warn!(
+                "an account of the import takes handles from too many large accounts; the others keep theirs"
+            );
+        }
+        has_room
     }
 
     fn hold(
@@ -261,7 +295,9 @@ impl Piece<'_> {
         let lapsed = lapsed.map(|device| (ChangeKind::LeaseExpired, Cause::Silence, device));
         let begun = devices().take(1).map(|device| (begun, Cause::Import, device));
         let changes: Vec<_> = begun.chain(backed).chain(hidden).chain(lapsed).collect();
-        let fits = self.plan.changes.len() + changes.len() <= limits::IMPORT_PIECE_CHANGES_MAX;
+        let after = self.plan.changes.len() + changes.len();
+        let fits = after <= limits::IMPORT_PIECE_CHANGES_MAX
+            && after - self.changes_before <= limits::IMPORT_ACCOUNT_CHANGES_MAX;
         if fits && (from != Origin::Unknown || self.records.reserve(changes.len())) {
             for (kind, cause, device) in changes {
                 self.plan.record(kind, cause, Some(&claim.handle), Some(device), Some(account.id));

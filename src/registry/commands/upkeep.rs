@@ -8,14 +8,14 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     clock::Timestamp,
     handle::Handle,
-    ids::AccountId,
+    ids::{AccountId, DeviceId},
     limits,
     vocabulary::{Cause, ChangeKind},
 };
 
 use super::devices::remove_device;
 use crate::registry::{
-    account::Device,
+    account::{Account, Device},
     config::Config,
     directory::Registry,
     error::{ChangeError, Loading},
@@ -167,23 +167,25 @@ fn sweep_account(plan: &mut Plan, id: AccountId, ticked: &mut Ticked) -> Result<
     let is_silent = |device: &Device, span: Duration| {
         shared.silent_since(device.last_check_in_at, now).plus(span) <= now
     };
-    let mut lapsed = Vec::new();
     for device in &mut account.devices {
         if is_ahead(device.last_check_in_at, now) {
             // While it is ahead it can be told from a check-in after the correction.
             device.last_check_in_at = shared.silent_since(device.last_check_in_at, now).min(now);
         }
+    }
+    let mut room = limits::REGISTRY_SWEEP_CHANGES_MAX;
+    let lapsed =
+        take_due(account, &mut room, |device| !device.lapse_recorded && is_silent(device, lease));
+    for id in &lapsed {
         // The account's row says that the lapse is recorded, in the commit that also holds the record: neither a crash
         // nor a second tick makes another.
-        if !device.lapse_recorded && is_silent(device, lease) {
-            device.lapse_recorded = true;
-            lapsed.push(device.id);
-        }
+        account.device_mut(*id).into_iter().for_each(|device| device.lapse_recorded = true);
     }
+    let gone = take_due(account, &mut room, |device| {
+        device.lapse_recorded && is_silent(device, forget_after)
+    });
     let lapsed: Vec<_> =
         lapsed.into_iter().map(|device| (device, account.backed(device))).collect();
-    let gone = account.devices.iter().filter(|device| is_silent(device, forget_after));
-    let gone: Vec<_> = gone.map(|device| device.id).collect();
     ticked.lapsed += lapsed.len();
     ticked.removed += gone.len();
     for (device, backed) in lapsed {
@@ -193,4 +195,19 @@ fn sweep_account(plan: &mut Plan, id: AccountId, ticked: &mut Ticked) -> Result<
         remove_device(plan, id, device, Cause::Silence)?;
     }
     Ok(())
+}
+
+/// The first devices that are due of which the records have `room`, which they take.
+fn take_due(
+    account: &Account,
+    room: &mut usize,
+    is_due: impl Fn(&Device) -> bool,
+) -> Vec<DeviceId> {
+    let due = account.devices.iter().filter(|device| is_due(device));
+    let fit = due.map_while(|device| {
+        let records = account.backed(device.id).len() + 1;
+        *room = room.checked_sub(records)?;
+        Some(device.id)
+    });
+    fit.collect()
 }

@@ -5,7 +5,7 @@
 //! | PREFIX`head` | the head's place and hash as text, not there before the first entry |
 //! | PREFIX`log/`PLACE | the entry's bytes; the place has 20 digits, so that keys sort as places do |
 //! | PREFIX`fence` | never there: deleting it is a write that changes nothing |
-//! | PREFIX`probe/`NAME | there for a moment, while a node finds out what the engine does |
+//! | PREFIX`probe/`NAME`/`N | there for a moment, while a node finds out what the engine does |
 
 use data_encoding::HEXLOWER;
 use prost::bytes::Bytes;

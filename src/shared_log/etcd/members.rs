@@ -2,10 +2,12 @@
 
 use std::{
     error::Error,
+    panic::AssertUnwindSafe,
     sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
 
+use futures_util::FutureExt as _;
 use prost::Message;
 use tokio::time::timeout;
 use tonic::{
@@ -20,10 +22,12 @@ use crate::{limits, shared_log::interface::EngineError};
 
 const TXN: &str = "/etcdserverpb.KV/Txn";
 const STATUS: &str = "/etcdserverpb.Maintenance/Status";
+const MEMBER_LIST: &str = "/etcdserverpb.Cluster/MemberList";
 
 /// The members of one etcd cluster.
 pub(super) struct Members {
     members: Vec<Member>,
+    config: Config,
     /// The one that is asked first: the one after the last that failed.
     preferred: AtomicUsize,
 }
@@ -62,29 +66,42 @@ impl Members {
             return Err(EngineError::Refused("no URL of a member is given".to_owned()));
         }
         let members = config.urls.iter().map(|url| Member::new(url, config));
-        Ok(Self { members: members.collect::<Result<_, _>>()?, preferred: AtomicUsize::new(0) })
+        let members = members.collect::<Result<_, _>>()?;
+        Ok(Self { members, config: config.clone(), preferred: AtomicUsize::new(0) })
+    }
+
+    /// A member that is not configured.
+    pub(super) fn other(&self, url: &str) -> Result<Member, EngineError> {
+        Member::new(url, &self.config)
+    }
+
+    /// The members that the cluster has.
+    pub(super) async fn list(&self) -> Result<super::messages::MemberList, Fault> {
+        let request = super::messages::MemberListRequest {};
+        self.call(MEMBER_LIST, || request.clone(), limits::SHARED_LOG_ENTRY_MAX).await
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Member> {
         self.members.iter()
     }
 
-    /// Has a member carry out `request`. Each is tried once, so after a member that did not answer another may do it a second time.
+    /// Has a member carry out what `request` makes. Each is tried once, so after a member that did not answer another may do it a second
+    /// time.
     pub(super) async fn call<Q, A>(
         &self,
         method: &'static str,
-        request: Q,
+        mut request: impl FnMut() -> Q,
         answer_max: usize,
     ) -> Result<A, Fault>
     where
-        Q: Message + Clone + 'static,
+        Q: Message + 'static,
         A: Message + Default + 'static,
     {
         let (count, first) = (self.members.len(), self.preferred.load(Ordering::Relaxed));
         let mut faults = Vec::new();
         for at in (first..first + count).map(|at| at % count) {
             let member = &self.members[at];
-            let text = match member.call(method, request.clone(), answer_max).await {
+            let text = match member.call(method, request(), answer_max).await {
                 Err(Fault::Unknown(text)) => text,
                 // A member before it may have done it.
                 Err(Fault::Refused(text)) if !faults.is_empty() => text,
@@ -101,6 +118,15 @@ impl Members {
     pub(super) async fn txn(
         &self,
         txn: super::messages::Txn,
+        answer_max: usize,
+    ) -> Result<super::messages::TxnAnswer, Fault> {
+        self.txn_by(|| txn.clone(), answer_max).await
+    }
+
+    /// The same with a transaction of its own for each try.
+    pub(super) async fn txn_by(
+        &self,
+        txn: impl FnMut() -> super::messages::Txn,
         answer_max: usize,
     ) -> Result<super::messages::TxnAnswer, Fault> {
         self.call(TXN, txn, answer_max).await
@@ -155,7 +181,10 @@ impl Member {
             let path = Uri::from_static(method).into_parts().path_and_query;
             let path = path.expect("a method is a path");
             let codec = ProstCodec::<Q, A>::default();
-            let answer = grpc.unary(Request::new(request), path, codec).await;
+            // tonic panics if the details of a status are not base64, as a broken peer may send them.
+            let unary = AssertUnwindSafe(grpc.unary(Request::new(request), path, codec));
+            let answer = unary.catch_unwind().await;
+            let answer = answer.map_err(|_| Fault::Unknown("its answer is no gRPC".to_owned()))?;
             Ok(answer.map_err(|status| fault(&status))?.into_inner())
         };
         let late = |_| Fault::Unknown(format!("no answer within {:?}", self.try_timeout));

@@ -137,6 +137,30 @@ pub(super) struct StatusRequest {}
 pub(super) struct Header {
     #[prost(uint64, tag = "1")]
     pub(super) cluster: u64,
+    /// The one that answers.
+    #[prost(uint64, tag = "2")]
+    pub(super) member: u64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct MemberListRequest {}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct MemberList {
+    #[prost(message, repeated, tag = "2")]
+    pub(super) members: Vec<Listed>,
+}
+
+/// A member as others name it.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Listed {
+    #[prost(uint64, tag = "1")]
+    pub(super) id: u64,
+    #[prost(string, tag = "2")]
+    pub(super) name: String,
+    /// Where it says that clients reach it. None before its first start.
+    #[prost(string, repeated, tag = "4")]
+    pub(super) urls: Vec<String>,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -11,7 +11,8 @@
 //! - **Trim** deletes in pieces, so that no transaction holds up the cluster.
 //!
 //! A member that does not answer in time is followed by the next one, each once in a call. `members.rs` decides what is known of a call
-//! that failed. [`Etcd::probe`] finds out at start whether the engine does what is needed.
+//! that failed. [`Etcd::probe`] finds out at start whether the engine does what is needed, and [`Etcd::watch_members`] goes on to ask
+//! for the members' versions.
 //!
 //! Only the newest value of each key is needed. etcd keeps older ones until it compacts: set `--auto-compaction-mode=periodic` and
 //! `--auto-compaction-retention=5m`.
@@ -22,7 +23,9 @@ pub mod fuzz;
 mod keys;
 mod members;
 mod messages;
+mod page;
 mod probe;
+mod roll;
 #[cfg(test)]
 mod tests;
 mod version;
@@ -30,7 +33,7 @@ mod whole;
 
 use std::{
     fmt,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use futures_util::future::BoxFuture;
@@ -46,6 +49,7 @@ use self::{
     messages::{
         Compare, EQUAL, Part, PartAnswer, Range, Ranged, ResponseOp, Txn, TxnAnswer, VALUE, VERSION,
     },
+    page::Page,
 };
 use super::interface::{Appended, EngineError, Entry, Head, SharedLog};
 use crate::limits;
@@ -53,11 +57,6 @@ use crate::limits;
 /// Bytes of an answer beyond the values: headers, and for each entry its key and numbers.
 const ANSWER_OVERHEAD: usize = 4 * 1024;
 const PAIR_OVERHEAD: usize = 1024;
-/// Entries shorter than this are rare.
-const ENTRY_MIN: usize = 64;
-/// Entries that a page is tried with at first, and at most.
-const PAGE_BEGIN: u64 = 16;
-const PAGE_MAX: u64 = 1_024;
 /// Entries that one transaction deletes at most.
 const TRIM_PIECE: u64 = 512;
 
@@ -68,8 +67,7 @@ pub struct Etcd {
     fence: Fence,
     /// Whether a probe found that no member answers a read with stale data.
     has_fresh_reads: AtomicBool,
-    /// How many entries of the last size fit into a page.
-    page: AtomicU64,
+    page: Page,
 }
 
 impl Etcd {
@@ -83,7 +81,7 @@ impl Etcd {
             keys: Keys::new(config.prefix.clone()),
             fence: config.fence,
             has_fresh_reads: AtomicBool::new(false),
-            page: AtomicU64::new(PAGE_BEGIN),
+            page: Page::new(),
         })
     }
 
@@ -145,8 +143,7 @@ impl Etcd {
     /// Some entries from `first` on, and the head of the same moment.
     async fn page(&self, first: u64, bytes: usize) -> Result<(Head, Ranged), EngineError> {
         loop {
-            let page = self.page.load(Ordering::Relaxed);
-            let limit = page.min((bytes / ENTRY_MIN) as u64 + 1);
+            let limit = self.page.limit(bytes);
             let entries = Range {
                 key: self.keys.entry(first),
                 end: self.keys.entries_end(),
@@ -160,17 +157,21 @@ impl Etcd {
                 + ANSWER_OVERHEAD;
             let txn = Txn { success, ..Txn::default() };
             match self.members.txn(txn, answer_max).await {
-                Err(Fault::TooLarge) if limit > 1 => {
-                    self.page.store((limit / 4).max(1), Ordering::Relaxed);
-                }
-                Err(fault) => return Err(fault.into()),
-                Ok(answer) => {
-                    if limit == page {
-                        self.page.store((page * 2).min(PAGE_MAX), Ordering::Relaxed);
+                Err(Fault::TooLarge) if limit > 1 => self.page.shrink(limit),
+                Err(fault) => {
+                    // Perhaps fewer entries come in time. The caller knows when to ask again.
+                    if matches!(fault, Fault::Unknown(_)) {
+                        self.page.shrink(limit);
                     }
+                    return Err(fault.into());
+                }
+                Ok(answer) => {
                     let mut answers = answer.answers.into_iter();
                     let head = head_in(ranged(answers.next())?)?;
-                    return Ok((head, ranged(answers.next())?));
+                    let ranged = ranged(answers.next())?;
+                    let size = ranged.pairs.iter().map(|pair| pair.value.len()).sum();
+                    self.page.grow(limit, ranged.pairs.len(), size, bytes);
+                    return Ok((head, ranged));
                 }
             }
         }

@@ -67,6 +67,44 @@ fn every_service_is_confined_and_what_it_names_exists() {
 }
 
 #[test]
+fn the_compose_file_of_a_cluster_has_three_members_that_find_each_other() {
+    let compose = yaml("config/compose/cluster.yaml");
+    let services = object(&compose, "services");
+    let names: Vec<_> = services.keys().collect();
+    assert_eq!(names, ["etcd-a", "etcd-b", "etcd-c", "node-a", "node-b", "node-c"]);
+    for (name, service) in services {
+        assert_eq!(service["read_only"], true, "{name}");
+        assert_eq!(texts(&service["cap_drop"]), ["ALL"], "{name}");
+        assert!(texts(&service["ports"]).iter().all(|port| port.starts_with("127.0.0.1:")));
+        let volumes = texts(&service["volumes"]);
+        assert!(volumes[0].starts_with(&format!("{name}:/var/lib/")), "{name}: {volumes:?}");
+        assert!(object(&compose, "volumes").contains_key(name), "{name}");
+        let environment = object(service, "environment");
+        let has = |key: &str, text: &str| {
+            let value = environment[key].as_str().unwrap();
+            assert!(value.contains(text), "{name}: {key} = {value}");
+        };
+        match name.split_once('-').unwrap() {
+            ("etcd", _) => {
+                has("ETCD_INITIAL_CLUSTER", &format!("{name}=http://{name}:2380"));
+                has("ETCD_INITIAL_ADVERTISE_PEER_URLS", &format!("http://{name}:2380"));
+                has("ETCD_ADVERTISE_CLIENT_URLS", &format!("http://{name}:2379"));
+                has("ETCD_AUTO_COMPACTION_RETENTION", "5m");
+            }
+            (_, node) => {
+                assert_eq!(service["user"], "10001:10001", "{name}");
+                has("DISPATCHD_CLUSTER__NODE", node);
+                has("DISPATCHD_CLUSTER__ADDRESS", &format!("http://{name}:8081"));
+                has("DISPATCHD_SERVER__HOSTS", &format!("\"{name}\""));
+                for member in ["etcd-a", "etcd-b", "etcd-c"] {
+                    has("DISPATCHD_CLUSTER__ENGINE", &format!("http://{member}:2379"));
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn prometheus_takes_its_configuration() {
     let mut promtool = debian_program("usr/bin/promtool");
     let config = file("config/compose/prometheus.yml");

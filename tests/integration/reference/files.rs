@@ -57,6 +57,21 @@ const KINDS: &[Kind] = &[
     },
     Kind {
         is_made: false,
+        until: "until `dispatchd cluster leave`",
+        delete: "nobody: the node has to join again without it",
+        ..kind(
+            "cluster.json",
+            "which node of which cluster this is, and the token by which other nodes know it",
+        )
+    },
+    Kind {
+        is_made: false,
+        until: "until `dispatchd cluster join` is done",
+        delete: "nobody: the next `dispatchd cluster join` removes it with what the last one left",
+        ..kind("cluster.joining", "nothing; says that joining a cluster was begun")
+    },
+    Kind {
+        is_made: false,
         until: "until the first start, or the first `dispatchd operator`, of 0.5.0 or later",
         delete: SERVER_ONLY,
         ..kind(
@@ -156,6 +171,22 @@ const KINDS: &[Kind] = &[
         until: "until the next hour is forgotten",
         delete: "nobody: the whole log is lost",
         ..kind("keys/root.key", "the key of the keyring; elsewhere with `keys.root_key`")
+    },
+    Kind {
+        is_made: false,
+        protection: "encrypted under the root key",
+        until: "until `dispatchd cluster leave`",
+        delete: "nobody: the node can read no change of other nodes without it",
+        ..kind(
+            "keys/cluster/keyring",
+            "the keys of the shared log's entries, of a node of a cluster",
+        )
+    },
+    Kind {
+        is_made: false,
+        until: "until `dispatchd cluster leave`",
+        delete: "nobody: the node can read no change of other nodes without it",
+        ..kind("keys/cluster/root.key", "the key of that keyring")
     },
     Kind {
         delete: "nobody: open codes and link codes end, and counts of sent codes begin anew",

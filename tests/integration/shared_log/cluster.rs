@@ -134,6 +134,11 @@ impl Cluster {
         Etcd::new(&config).unwrap()
     }
 
+    /// The client URLs of all members.
+    pub(crate) fn urls(&self) -> Vec<&str> {
+        self.members.iter().map(|member| &*member.url).collect()
+    }
+
     pub(crate) fn url(&self, member: usize) -> &str {
         &self.members[member].url
     }

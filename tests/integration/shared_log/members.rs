@@ -19,6 +19,7 @@ use super::{
     Log, RETRY_PAUSE,
     cluster::Cluster,
     contract,
+    relays::{Answers, relay},
     workload::{self, appended},
 };
 use crate::harness::{PATIENCE, client};
@@ -83,6 +84,33 @@ async fn many_entries_are_read_and_trimmed_in_pieces() {
     // Another log in the same cluster is not touched, and neither are the keys beside this one.
     let (keys, _) = range(cluster.url(0), "/many/", "/many0").await;
     assert_eq!(keys, 2, "the head and the last entry");
+}
+
+/// A page of all entries takes longer than a try may.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_link_gets_smaller_pages() {
+    const ENTRIES: u8 = 16;
+    const ENTRY_BYTES: usize = 250_000;
+    let cluster = Cluster::start(1, &[]).await;
+    let log: Log = Arc::new(cluster.log_of(0, "/", Fence::Write));
+    let mut head = Head::EMPTY;
+    for n in 0..ENTRIES {
+        head = appended(&log, head, &vec![n; ENTRY_BYTES]).await;
+    }
+    let (url, _tasks) = relay(cluster.url(0), Answers::Slow(2_500)).await;
+    let mut config = cluster.config(0, "/", Fence::Write);
+    config.urls = vec![url];
+    let slow = Etcd::new(&config).unwrap();
+    let (mut next, mut failures) = (1, 0);
+    while next <= u64::from(ENTRIES) {
+        match slow.read(next, usize::from(ENTRIES) * ENTRY_BYTES).await {
+            Ok(page) => next += page.len() as u64,
+            Err(EngineError::Unknown(_)) => failures += 1,
+            Err(error) => panic!("{error}"),
+        }
+        assert!(failures < 10, "{next} is not reached");
+    }
+    assert!(failures > 0, "the link was not slow");
 }
 
 #[tokio::test(flavor = "multi_thread")]

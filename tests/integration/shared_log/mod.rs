@@ -6,6 +6,7 @@ mod contract;
 mod members;
 mod memory;
 mod probing;
+mod relays;
 mod workload;
 
 use std::{sync::Arc, time::Duration};

@@ -17,6 +17,7 @@ use tokio::{
 use super::{
     Log,
     cluster::{Cluster, both},
+    relays::{Answers, broken_peer, relay},
 };
 use crate::harness::own_port;
 
@@ -59,6 +60,49 @@ async fn an_engine_that_can_be_used_says_which_fence_it_allows() {
     let probed = log.probe().await.unwrap();
     assert_eq!((probed.versions.len(), probed.silent.len()), (1, 1));
     assert_eq!(log.fence(), Fence::Write);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn members_that_are_not_configured_are_asked_too() {
+    let mut cluster = Cluster::start(3, &[]).await;
+    let log = cluster.log_of(0, "/", Fence::Auto);
+    let probed = log.probe().await.unwrap();
+    let mut urls: Vec<_> = probed.versions.iter().map(|(url, _)| url.as_str()).collect();
+    urls.sort_unstable();
+    let mut all = [0, 1, 2].map(|member| cluster.url(member));
+    all.sort_unstable();
+    assert_eq!((urls, probed.silent.as_slice()), (all.to_vec(), &[][..]));
+    // It may have any version now.
+    cluster.kill(2);
+    let probed = log.probe().await.unwrap();
+    assert_eq!((probed.versions.len(), probed.silent.len()), (2, 1));
+    assert_eq!((probed.silent[0].0.as_str(), probed.fence), (cluster.url(2), Fence::Write));
+    log.look_at_members().await;
+    assert_eq!(log.fence(), Fence::Write);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_lost_does_not_make_a_good_engine_a_bad_one() {
+    let cluster = Cluster::start(1, &[]).await;
+    let (url, _tasks) = relay(cluster.url(0), Answers::LostOnceProbed).await;
+    let mut config = cluster.config(0, "/", Fence::Auto);
+    config.urls.insert(0, url.clone());
+    let log = Etcd::new(&config).unwrap();
+    log.probe().await.expect("the second try of the same transaction is judged as itself");
+    // Alone it gives no answer, which is no refusal.
+    config.urls.truncate(1);
+    let error = Etcd::new(&config).unwrap().probe().await.unwrap_err();
+    assert!(matches!(&error, EngineError::Unknown(text) if text.contains(&url)), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_breaks_the_rules_of_grpc_gives_no_answer() {
+    let (url, _tasks) = broken_peer().await;
+    let log = Etcd::new(&config(&url)).unwrap();
+    for told in [log.head().await.unwrap_err(), log.probe().await.unwrap_err()] {
+        let EngineError::Unknown(text) = told else { panic!("{told}") };
+        assert!(text.contains(&url) && text.contains("no gRPC"), "{text}");
+    }
 }
 
 /// A listener that says `answer` to whatever comes, or nothing.

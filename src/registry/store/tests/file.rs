@@ -112,10 +112,8 @@ fn a_store_remembers_the_entry_that_it_holds_and_forgets_it_when_it_leaves_the_l
     assert_eq!(store.reopen().expect("it is whole"), 2);
     assert_eq!(store.applied(), applied);
     let copy = tempfile::tempdir().expect("a directory");
-    store
-        .reader()
-        .copy(&copy.path().join("registry.redb"), CopyFor::Backup)
-        .expect("there is space");
+    let file = copy.path().join("registry.redb");
+    store.reader().copy(&file, CopyFor::Joiner).expect("there is space");
     drop(store);
     let format = |dir: &Path| {
         let database = ::redb::Database::open(dir.join("registry.redb")).expect("it is there");
@@ -136,6 +134,36 @@ fn a_store_remembers_the_entry_that_it_holds_and_forgets_it_when_it_leaves_the_l
         assert_eq!(format(dir), (vec![3], false));
         assert_eq!(RedbStore::open(dir, NOW).expect("it is whole").applied(), Applied::NONE);
     }
+}
+
+#[test]
+fn a_joiner_s_copy_has_everything_and_a_backup_has_neither_operators_nor_a_place_in_a_log() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut store = RedbStore::open(dir.path(), NOW).expect("a new store");
+    let row = fixture().map(|(row, ..)| row)[1].clone();
+    let operator = |kind| {
+        let key = RowKey { kind, key: b"ann".as_slice().into() };
+        Mutation::PutRow(key, ExpiringRow { ends_at: None, value: vec![1].into() })
+    };
+    let (operator, session) = (operator(RowKind::Operator), operator(RowKind::Session));
+    let head = Head { place: 7, hash: [0xcd; 32] };
+    let applied = Applied { head, decided_at: NOW };
+    let steps = [row, operator.clone(), session, Mutation::Applied(applied)];
+    store.commit(1, &steps).expect("there is space");
+    let copied = |copy_for| {
+        let copy = tempfile::tempdir().expect("a directory");
+        let file = copy.path().join("registry.redb");
+        store.reader().copy(&file, copy_for).expect("there is space");
+        let mut copied = RedbStore::open(copy.path(), NOW).expect("it is whole");
+        (all(&mut copied), copied.applied(), copied.identity().subject_key)
+    };
+    let (joiner, backup) = (copied(CopyFor::Joiner), copied(CopyFor::Backup));
+    let key = store.identity().subject_key;
+    let everything = all(&mut store);
+    assert!(everything.contains(&operator) && everything.len() == 3);
+    let less: Vec<_> = everything.iter().filter(|row| **row != operator).cloned().collect();
+    assert_eq!(joiner, (everything, applied, key.clone()));
+    assert_eq!(backup, (less, Applied::NONE, key));
 }
 
 /// A store as version 2 made it: without expiring rows.

@@ -1,6 +1,7 @@
 //! Registries that follow one shared log: a harness of three nodes in one process, of which each dies, fails, and loses messages on
 //! command.
 
+mod largest;
 mod model;
 mod quirks;
 mod races;
