@@ -75,7 +75,10 @@ fn every_panel_says_what_it_shows() {
             assert_eq!(source["uid"], "${datasource}", "{title}: another data source");
         }
     }
-    assert_eq!(rows, ["Service health", "Lookups", "Log", "Registry", "Codes", "Abuse", "Process"]);
+    assert_eq!(
+        rows,
+        ["Service health", "Lookups", "Log", "Registry", "Codes", "Abuse", "Cluster", "Process"]
+    );
 }
 
 #[test]

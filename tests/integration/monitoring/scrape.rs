@@ -17,6 +17,7 @@ use super::{
 use crate::{
     docs::documents,
     harness::{Device, PATIENCE, Server, json_of},
+    nodes::Trio,
 };
 
 /// Panels and annotations without series on this server, and why.
@@ -49,8 +50,10 @@ const OF_THE_MACHINE: &[&str] = &[
 
 #[tokio::test]
 async fn prometheus_reads_a_server_and_every_query_finds_its_series() {
-    let mut server = Server::start_with(&[("QUOTA__ENABLED", "true")]).await;
-    use_every_part(&server, &server.operator_token("ann", "reader")).await;
+    // A node of a cluster has the metrics of a single server, and more.
+    let mut cluster = Trio::begin_with(&[("QUOTA__ENABLED", "true")]).await;
+    let server = &mut cluster.nodes[0];
+    use_every_part(server, &server.operator_token("ann", "reader")).await;
     let token = server.operator_token("prometheus", "metrics");
     let address = server.operators.strip_prefix("http://").unwrap().to_owned();
     let proxy = text_format::proxy(address.clone(), token.clone()).to_string();

@@ -3,3 +3,5 @@
 mod joining;
 mod leaving;
 mod trio;
+
+pub(crate) use trio::Trio;

@@ -18,15 +18,20 @@ const PREFIX: &str = "dispatchd/";
 const NAMES: [&str; 3] = ["a", "b", "c"];
 
 /// The nodes a, b and c. Only those that joined run.
-pub(super) struct Trio {
+pub(crate) struct Trio {
     pub(super) etcd: Cluster,
-    pub(super) nodes: Vec<Server>,
+    pub(crate) nodes: Vec<Server>,
     folder: TempDir,
 }
 
 impl Trio {
     /// Node a has begun the cluster and runs.
     pub(super) async fn begin() -> Self {
+        Self::begin_with(&[]).await
+    }
+
+    /// The same, with more of the configuration for all nodes.
+    pub(crate) async fn begin_with(more: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let etcd = Cluster::start(3, &[]).await;
         let engine: Vec<_> = (0..3).map(|member| etcd.url(member)).collect();
@@ -38,6 +43,7 @@ impl Trio {
                 ("CLUSTER__NODE", name),
                 ("SERVER__OPERATORS", &operators),
             ];
+            let env = [&env, more].concat();
             Server::stopped(&folder.path().join(name), &env)
         };
         let nodes = NAMES.iter().map(node).collect();
