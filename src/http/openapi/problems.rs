@@ -15,7 +15,6 @@ use super::headers;
 use crate::{
     api::Problem,
     http::fence::is_fenced,
-    operators::Role,
     vocabulary::{ProblemCode as Code, Retry},
 };
 
@@ -79,9 +78,9 @@ fn common(operation: &Operation) -> impl Iterator<Item = Code> + use<> {
     body.chain(token).chain(role).chain(fence).chain(host).chain(http)
 }
 
-/// Whether a call refuses some operators: its scope is a role above the least one.
+/// Whether a call refuses some operators: each that takes a role, because nodes and people have no call in common.
 fn takes_a_role(operation: &Operation) -> bool {
-    role(operation).is_some_and(|role| role != Role::Metrics.name())
+    role(operation).is_some()
 }
 
 /// Whether the operators' listener has a call. Those with these tags are on both.
