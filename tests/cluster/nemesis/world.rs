@@ -31,6 +31,8 @@ pub(crate) const BEGINNING: &str = "beginning";
 /// What the nodes' keys in the engine begin with, unless they are told otherwise.
 const PREFIX: &str = "dispatchd/";
 const BALLAST: &str = "ballast";
+/// Before a service that ended is started again.
+const RESTART_PAUSE: Duration = Duration::from_millis(500);
 /// How long everything may take to be well after it was healed.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -151,13 +153,20 @@ impl World {
             self.recover()?;
         }
         let begun = Instant::now();
-        for (node, number) in self.nodes.iter_mut().zip(0..) {
-            while !node.is_ready().await {
-                // One that cannot go on says so and ends. The service manager starts it again.
-                node.process.start()?;
-                let words = || node.process.last_words();
-                ensure!(begun.elapsed() < PATIENCE, "node {number} is not ready: {}", words());
-                sleep(Duration::from_millis(100)).await;
+        for number in 0..self.nodes.len() {
+            while !self.nodes[number].is_ready().await {
+                // A node that cannot go on says so and ends, such as one that finds nobody to take the state over from. The service
+                // manager starts it again.
+                for node in &mut self.nodes {
+                    node.process.start()?;
+                }
+                let words = || self.nodes.iter().map(|node| node.process.last_words());
+                ensure!(
+                    begun.elapsed() < PATIENCE,
+                    "node {number} is not ready. The last words of all nodes:\n{}",
+                    words().collect::<Vec<_>>().join("\n")
+                );
+                sleep(RESTART_PAUSE).await;
             }
         }
         Ok(())
