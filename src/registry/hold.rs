@@ -5,8 +5,6 @@ use std::{
     sync::atomic::{AtomicU8, Ordering},
 };
 
-use super::directory::Registry;
-
 /// Why a node must change nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -52,16 +50,8 @@ impl HoldState {
         let number = self.0.load(Ordering::Relaxed);
         Hold::ALL.into_iter().find(|hold| *hold as u8 == number)
     }
-}
 
-impl Registry {
-    /// Refuses every change from now on for this reason, or takes changes again. Lookups go on, and what other nodes append is applied.
-    pub fn hold(&self, why: Option<Hold>) {
-        self.shared.hold.0.store(why.map_or(0, |why| why as u8), Ordering::Relaxed);
-    }
-
-    /// Why it refuses every change.
-    pub fn held(&self) -> Option<Hold> {
-        self.shared.hold.get()
+    pub(super) fn set(&self, why: Option<Hold>) {
+        self.0.store(why.map_or(0, |why| why as u8), Ordering::Relaxed);
     }
 }

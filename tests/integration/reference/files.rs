@@ -43,6 +43,21 @@ const KINDS: &[Kind] = &[
         ..kind("lock", "the process id of the server that runs, or of the last one")
     },
     Kind {
+        is_made: false,
+        until: "until the node leaves its cluster",
+        delete: "nobody: `dispatchd cluster leave` removes it",
+        ..kind(
+            "cluster.json",
+            "which cluster the directory belongs to, the node's number and name, and its token",
+        )
+    },
+    Kind {
+        is_made: false,
+        until: "until the node has joined its cluster",
+        delete: "nobody: `dispatchd cluster join` removes it",
+        ..kind("cluster.joining", "nothing; says that joining was begun")
+    },
+    Kind {
         until: "while the server runs",
         delete: SERVER_ONLY,
         ..kind("addresses.json", "the addresses of the listeners")
@@ -156,6 +171,22 @@ const KINDS: &[Kind] = &[
         until: "until the next hour is forgotten",
         delete: "nobody: the whole log is lost",
         ..kind("keys/root.key", "the key of the keyring; elsewhere with `keys.root_key`")
+    },
+    Kind {
+        is_made: false,
+        protection: "encrypted under the root key beside it",
+        until: "a key: at most 30 days",
+        delete: "nobody: the node cannot read the shared log any more",
+        ..kind(
+            "keys/cluster/keyring",
+            "the keys of the shared log's entries, and the node's receiving key",
+        )
+    },
+    Kind {
+        is_made: false,
+        until: "until the next key is destroyed",
+        delete: "nobody: the node cannot read the shared log any more",
+        ..kind("keys/cluster/root.key", "the key of that keyring")
     },
     Kind {
         delete: "nobody: open codes and link codes end, and counts of sent codes begin anew",
