@@ -58,7 +58,9 @@ pub use why::{Timeline, TimelineLine, WhyBody, WhyFields, WhyRequest};
 pub use crate::{
     audit::{Listed as AuditEntry, VerifyReport as AuditVerification},
     clock::ClockStatus,
-    cluster::{ClusterReport, JoinAnswer, JoinRequest, MemberReport, MemberState, SharedKeys},
+    cluster::{
+        ClusterReport, EngineMember, JoinAnswer, JoinRequest, MemberReport, MemberState, SharedKeys,
+    },
     query_log::{
         Flip, FlipReport, FlipSummary, ForgottenReport, LogRow, SegmentReport, SegmentSummary,
         VerifyReport as LogVerification,

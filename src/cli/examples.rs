@@ -152,14 +152,14 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         "cluster invite",
         &[(
             "On a member, for the machine that shall be the node b",
-            "dispatchd cluster invite b --config /etc/dispatchd/dispatchd.toml > invite.token",
+            "dispatchd cluster invite b --data /var/lib/dispatchd > invite.token",
         )],
     ),
     (
         "cluster join",
         &[(
             "On that machine",
-            "dispatchd cluster join https://a.example.com:8081 --token-file invite.token --config /etc/dispatchd/dispatchd.toml",
+            "dispatchd cluster join https://a.example.com:8081 --token-file invite.token",
         )],
     ),
     ("cluster status", &[("For a script", "dispatchd cluster status --json")]),

@@ -33,6 +33,6 @@ pub use leaving::{LeavingError, leave};
 pub use member::Member;
 pub use member_client::{JoinAnswer, JoinRequest, MemberClient, SharedKey, SharedKeys};
 pub use peers::Peers;
-pub use report::{ClusterReport, MemberReport, MemberState, shown};
+pub use report::{ClusterReport, EngineMember, MemberReport, MemberState, shown};
 pub use returning::{is_left_behind, other_members, take_over_from_any};
 pub use rotation::{KeyRotation, RotationError};

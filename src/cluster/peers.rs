@@ -16,7 +16,7 @@ use super::{
     identity::Identity,
     member::Member,
     member_client::{ClientError, MemberClient},
-    report::{ClusterReport, MemberReport, MemberState, shown},
+    report::{ClusterReport, EngineMember, MemberReport, MemberState, shown},
     trimming::{self, Known},
 };
 use crate::{
@@ -211,14 +211,15 @@ impl Peers {
         }
     }
 
-    /// The cluster, as this node knows it.
-    pub fn report(&self) -> ClusterReport {
+    /// The cluster, as this node knows it, with what it knows of the engine.
+    pub fn report(&self, engine: Vec<EngineMember>) -> ClusterReport {
         let Identity { cluster, name, .. } = &self.shared.identity;
         ClusterReport {
             cluster: data_encoding::HEXLOWER.encode(&cluster.0),
             node: name.clone(),
             held: self.shared.registry.held().map(|hold| hold.to_string()),
             members: self.states(),
+            engine,
         }
     }
 
@@ -262,5 +263,125 @@ fn state(
         ready: told.filter(|_| error.is_none()).map(|told| told.ready),
         version: told.map(|told| told.version.clone()),
         error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
+
+    use axum::{Json, Router, routing::get};
+    use zeroize::Zeroizing;
+
+    use super::*;
+    use crate::{
+        clock::{SystemClock, Timestamp},
+        operators::{OperatorsError, tests::started},
+        registry::{ClusterId, Rows},
+        shared_log::MemoryLog,
+    };
+
+    /// Another node, which answers with a clock that is `ahead` so many microseconds. Gives its address.
+    async fn answering(name: &'static str, node: u64, ahead: &Arc<AtomicI64>) -> String {
+        let ahead = Arc::clone(ahead);
+        let report = move || async move {
+            let now = SystemClock.now().as_micros().saturating_add_signed(ahead.load(SeqCst));
+            Json(MemberReport {
+                name: name.to_owned(),
+                node: shown(NodeId(node)),
+                applied: 7,
+                time: Timestamp::from_micros(now),
+                format: 1,
+                version: "1".to_owned(),
+                ready: true,
+            })
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let routes = Router::new().route("/v1/cluster/member", get(report));
+        tokio::spawn(async move { axum::serve(listener, routes).await });
+        address
+    }
+
+    fn member(name: &str, node: u64, address: String) -> Member {
+        Member {
+            name: name.to_owned(),
+            node: NodeId(node),
+            address,
+            format: 1,
+            joined_at: Timestamp::from_secs(1),
+            key: 1,
+            receiving: [0; 32],
+        }
+    }
+
+    /// Node a with number 1, whose registry has these members, too.
+    async fn peers(folder: &std::path::Path, others: Vec<Member>) -> Peers {
+        let clock: SharedClock = Arc::new(SystemClock);
+        let registry = started(folder, &clock);
+        let all = [vec![member("a", 1, "http://127.0.0.1:1".to_owned())], others].concat();
+        let put = move |rows: &mut Rows<'_>| {
+            all.iter().for_each(|member| member.put(rows));
+            Ok::<_, OperatorsError>(())
+        };
+        registry.change_rows(put).await.unwrap();
+        let token = Zeroizing::new("do_a".to_owned());
+        let (cluster, node, name) = (ClusterId([1; 16]), NodeId(1), "a".to_owned());
+        let identity = Identity { cluster, node, name, token: token.clone() };
+        let client = MemberClient::new(token, std::path::Path::new("")).unwrap();
+        let log = Arc::new(MemoryLog::new().handle());
+        Peers::new(identity, registry, log, clock, client)
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_is_far_from_the_others_stops_changes_until_it_is_right() {
+        let folder = tempfile::tempdir().unwrap();
+        let (of_b, of_c) = (Arc::default(), Arc::default());
+        let b = member("b", 2, answering("b", 2, &of_b).await);
+        let c = member("c", 3, answering("c", 3, &of_c).await);
+        let peers = peers(folder.path(), vec![b, c]).await;
+        let hold = async || {
+            peers.ask_all().await;
+            let hold = peers.hold();
+            peers.shared.registry.hold(hold);
+            hold
+        };
+        assert_eq!(hold().await, None);
+        of_b.store(9_000_000, SeqCst);
+        assert_eq!(hold().await, None, "the clock of b is wrong");
+        of_c.store(9_000_000, SeqCst);
+        assert_eq!(hold().await, Some(Hold::Clock), "its own is");
+        assert!(!peers.own().ready);
+        let states = peers.states();
+        let ahead: Vec<_> = states.iter().map(|state| state.clock_ahead_ms.unwrap()).collect();
+        assert!(ahead[0] == 0 && (8_700..9_300).contains(&ahead[1]), "{ahead:?}");
+        assert_eq!(states[0].lag, Some(7));
+        of_b.store(0, SeqCst);
+        assert_eq!(hold().await, None);
+        assert!(peers.own().ready);
+    }
+
+    #[tokio::test]
+    async fn a_node_that_does_not_answer_or_is_another_one_is_named_with_the_reason() {
+        let folder = tempfile::tempdir().unwrap();
+        let right = Arc::default();
+        let other = member("b", 2, answering("b", 9, &right).await);
+        let away = member("c", 3, "http://127.0.0.1:1".to_owned());
+        let peers = peers(folder.path(), vec![other, away]).await;
+        peers.ask_all().await;
+        let report = peers.report(Vec::new());
+        assert_eq!(report.missing(), ["b", "c"]);
+        let errors: Vec<_> = report.members.iter().map(|it| it.error.clone()).collect();
+        assert_eq!(errors[0], None);
+        assert!(errors[1].as_ref().unwrap().contains("another node answers"), "{errors:?}");
+        assert!(errors[2].as_ref().unwrap().contains("no answer"), "{errors:?}");
+        assert_eq!(peers.hold(), None, "two clocks are too few");
+        peers.shared.registry.hold(None);
+        let gone = |rows: &mut Rows<'_>| {
+            rows.remove(RowKind::Member, b"a");
+            Ok::<_, OperatorsError>(())
+        };
+        peers.shared.registry.change_rows(gone).await.unwrap();
+        assert_eq!(peers.hold(), Some(Hold::Removed));
     }
 }

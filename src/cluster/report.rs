@@ -76,12 +76,30 @@ pub struct ClusterReport {
     pub held: Option<String>,
     /// Every node, in the order of their names.
     pub members: Vec<MemberState>,
+    /// The members of the engine that this node knows.
+    pub engine: Vec<EngineMember>,
+}
+
+/// A member of the engine, which holds the shared log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct EngineMember {
+    /// Where it is asked.
+    #[schema(example = "http://10.0.0.1:2379")]
+    pub url: String,
+    /// Its version. Null if it does not answer.
+    #[schema(required, example = "3.6.9")]
+    pub version: Option<String>,
+    /// Why it does not answer.
+    #[schema(required)]
+    pub error: Option<String>,
 }
 
 impl ClusterReport {
-    /// Whether every node answers and is ready.
-    pub fn is_whole(&self) -> bool {
-        self.members.iter().all(|member| member.reachable && member.ready == Some(true))
+    /// What does not answer or is not ready: names of nodes, then URLs of the engine's members.
+    pub fn missing(&self) -> Vec<&str> {
+        let nodes = self.members.iter().filter(|it| !it.reachable || it.ready != Some(true));
+        let engine = self.engine.iter().filter(|it| it.error.is_some());
+        nodes.map(|it| &*it.name).chain(engine.map(|it| &*it.url)).collect()
     }
 }
 

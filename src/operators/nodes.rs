@@ -207,7 +207,7 @@ mod tests {
     use crate::{
         clock::{ManualClock, SharedClock, Timestamp},
         operators::{Operators, tests},
-        registry::Registry,
+        registry::{ChangeError, Hold, Registry},
     };
 
     const HOUR: std::time::Duration = limits::CLUSTER_INVITE_LIFETIME;
@@ -280,6 +280,22 @@ mod tests {
         assert_eq!(operators.authenticate("do_a"), Ok(None));
         assert_eq!(operators.remove_node("a".to_owned()).await, Err(OperatorsError::NodeUnknown));
         assert_eq!(operators.check_invite("a"), Err(OperatorsError::NoCluster));
+    }
+
+    #[tokio::test]
+    async fn a_node_that_must_take_no_changes_refuses_them_until_it_may() {
+        let folder = tempfile::tempdir().unwrap();
+        let clock: SharedClock = ManualClock::at(Timestamp::from_secs(1_000_000));
+        let registry = cluster(folder.path(), &clock).await;
+        let operators = Operators::new(Arc::clone(&registry));
+        for hold in Hold::ALL {
+            registry.hold(Some(hold));
+            assert_eq!(registry.held(), Some(hold));
+            let refused = operators.remove_node("a".to_owned()).await;
+            assert_eq!(refused, Err(ChangeError::Held.into()));
+        }
+        registry.hold(None);
+        operators.remove_node("a".to_owned()).await.unwrap();
     }
 
     #[test]

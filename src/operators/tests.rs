@@ -29,7 +29,7 @@ fn opened(directory: &Path) -> Arc<Registry> {
 }
 
 /// A registry that takes changes.
-pub(super) fn started(directory: &Path, clock: &SharedClock) -> Arc<Registry> {
+pub(crate) fn started(directory: &Path, clock: &SharedClock) -> Arc<Registry> {
     let config = registry::Config::default();
     let registry = Arc::new(Registry::open(directory, config, Arc::clone(clock)).unwrap());
     load(&registry);
@@ -201,6 +201,10 @@ fn neither_the_store_nor_a_copy_of_it_holds_a_token_and_a_copy_has_no_operator()
     assert!(holds(&directory.join("registry.redb"), b"\x0aann"));
     assert!(!holds(&copy.join("registry.redb"), b"\x0aann"));
     assert_eq!(Operators::new(opened(&copy)).list(), Ok(Vec::new()));
+    let of_node = data.path().join("node");
+    crate::files::create_dir(&of_node).unwrap();
+    opened(&directory).snapshot(&of_node.join("registry.redb"), registry::CopyFor::Joiner).unwrap();
+    assert_eq!(names(&Operators::new(opened(&of_node)).list().unwrap()), ["ann"]);
 }
 
 #[test]

@@ -83,7 +83,7 @@ impl Membership {
             keys: Arc::clone(&keys) as _,
             format: EntryFormat::NEWEST,
         };
-        let parts = NodeParts { identity, keys, client };
+        let parts = NodeParts { identity, keys, client, engine: Arc::clone(&engine) };
         Ok(Some(Self { member, parts, engine }))
     }
 

@@ -41,7 +41,7 @@ mod ticks;
 mod tls;
 
 use std::{
-    net::TcpListener,
+    net::{SocketAddr, TcpListener},
     sync::Arc,
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -134,15 +134,7 @@ impl Server {
         let clock: SharedClock = Arc::clone(&directory.clock) as _;
         let tls = tls::open(&config.tls, &clock).await?;
         let shutdown = Shutdown::new();
-        let (phones, phone_sockets) = listen::bind(
-            config.server.phones,
-            config.server.phone_threads(),
-            limits::PHONES_SEND_BUFFER_BYTES,
-        )
-        .with_context(|| format!("server.phones = {}", config.server.phones))?;
-        let (operators, operator_sockets) =
-            listen::bind(config.server.operators, 1, limits::OPERATORS_SEND_BUFFER_BYTES)
-                .with_context(|| format!("server.operators = {}", config.server.operators))?;
+        let [(phones, phone_sockets), (operators, operator_sockets)] = bind(config)?;
         let open = {
             let (config, clock, shutdown) = (config.clone(), Arc::clone(&clock), shutdown.clone());
             let disk = Arc::clone(&directory.disk);
@@ -320,4 +312,16 @@ impl Server {
         let closed = spawn_blocking(close).await.is_ok();
         joined && drained && in_time && closed && removed && !shutdown.has_crashed()
     }
+}
+
+/// Binds the listeners of phones and of operators.
+fn bind(config: &Config) -> anyhow::Result<[(SocketAddr, Vec<TcpListener>); 2]> {
+    let (phones, operators) = (config.server.phones, config.server.operators);
+    let of_phones =
+        listen::bind(phones, config.server.phone_threads(), limits::PHONES_SEND_BUFFER_BYTES);
+    let of_operators = listen::bind(operators, 1, limits::OPERATORS_SEND_BUFFER_BYTES);
+    Ok([
+        of_phones.with_context(|| format!("server.phones = {phones}"))?,
+        of_operators.with_context(|| format!("server.operators = {operators}"))?,
+    ])
 }

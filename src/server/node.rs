@@ -12,6 +12,7 @@ use crate::{
     files::SharedDisk,
     http::operator::ClusterNode,
     registry::{LogMember, Registry},
+    shared_log::etcd::Etcd,
     shutdown::Shutdown,
     verification::HashKey,
 };
@@ -25,6 +26,8 @@ pub(super) struct NodeParts {
     pub(super) keys: Arc<ClusterKeys>,
     /// Asks the others.
     pub(super) client: MemberClient,
+    /// Where the shared log is.
+    pub(super) engine: Arc<Etcd>,
 }
 
 impl NodeParts {
@@ -56,12 +59,12 @@ impl NodeParts {
         clock: &SharedClock,
         key: &HashKey,
     ) -> ClusterNode {
-        let Self { identity, keys, client } = self;
+        let Self { identity, keys, client, engine } = self;
         let (registry, log) = (Arc::clone(registry), Arc::clone(&member.log));
         let cluster = identity.cluster;
         let peers = Peers::new(identity, registry, log, Arc::clone(clock), client);
         let verification = Arc::new(Zeroizing::new(*key.reveal()));
-        ClusterNode { cluster, keys, verification, peers }
+        ClusterNode { cluster, keys, verification, peers, engine }
     }
 }
 

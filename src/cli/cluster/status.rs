@@ -64,15 +64,17 @@ impl Status {
                     note!("dispatchd: {} does not answer {}: {error}", member.name, report.node);
                 }
             }
+            for member in &report.engine {
+                let Some(error) = &member.error else { continue };
+                note!("dispatchd: etcd at {} does not answer {}: {error}", member.url, report.node);
+            }
             if let Some(held) = &report.held {
                 note!("dispatchd: {} takes no changes: {held}", report.node);
             }
         }
-        if !report.is_whole() {
-            let missing =
-                report.members.iter().filter(|it| !it.reachable || it.ready != Some(true));
-            let names: Vec<_> = missing.map(|member| member.name.as_str()).collect();
-            bail!("not every member is reachable and ready: {}", names.join(", "));
+        let missing = report.missing();
+        if !missing.is_empty() {
+            bail!("not every member is reachable and ready: {}", missing.join(", "));
         }
         Ok(())
     }

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     api::{ClusterReport, JoinAnswer, JoinRequest, MemberReport, SharedKeys},
     audit::{Call, Filters},
-    cluster::{ClusterKeys, Member, Peers, is_member_address, shown},
+    cluster::{ClusterKeys, EngineMember, Member, Peers, is_member_address, shown},
     http::{
         auth::bearer,
         body::JsonBody,
@@ -29,6 +29,7 @@ use crate::{
     ids,
     operators::{Operators, OperatorsError, Role, TokenHash, invited, is_node_name, take_invite},
     registry::{ChangeError, ClusterId, CopyFor, EntryKeys as _, NodeId, Registry, Rows},
+    shared_log::etcd::{Etcd, Probed},
 };
 
 /// A node of a cluster, as the calls of other nodes need it.
@@ -42,6 +43,8 @@ pub struct ClusterNode {
     pub verification: Arc<Zeroizing<[u8; 32]>>,
     /// What is known of the other nodes.
     pub peers: Peers,
+    /// Where the shared log is.
+    pub engine: Arc<Etcd>,
 }
 
 fn in_no_cluster() -> Problem {
@@ -65,7 +68,20 @@ pub(super) async fn status(
     State(node): State<Option<ClusterNode>>,
 ) -> Result<Json<ClusterReport>, Problem> {
     authorize(&headers, &operators, Role::Admin)?;
-    Ok(Json(node.ok_or_else(in_no_cluster)?.peers.report()))
+    let node = node.ok_or_else(in_no_cluster)?;
+    let engine = engine(&node.engine).await;
+    Ok(Json(node.peers.report(engine)))
+}
+
+/// The members of the engine, by asking them now.
+async fn engine(etcd: &Etcd) -> Vec<EngineMember> {
+    let (versions, silent) = match etcd.probe().await {
+        Ok(Probed { versions, silent, .. }) => (versions, silent),
+        Err(error) => (Vec::new(), vec![("cluster.engine".to_owned(), error.to_string())]),
+    };
+    let answered = versions.into_iter().map(|(url, version)| (url, Some(version), None));
+    let all = answered.chain(silent.into_iter().map(|(url, why)| (url, None, Some(why))));
+    all.map(|(url, version, error)| EngineMember { url, version, error }).collect()
 }
 
 /// Tells another node how far this one has come, and what its clock shows. Each node asks all others each second.

@@ -61,6 +61,46 @@ const BY_HAND: &[(&str, &str, &str)] = &[
         "minutes of a compiler and of a simulation; `tests/run` runs the short form",
     ),
     (
+        "docs/operators/cluster.md",
+        "apt install --yes etcd-server",
+        "needs root on three machines; `nodes` and `clustered` run the commands",
+    ),
+    (
+        "docs/operators/cluster.md",
+        "dispatchd cluster status",
+        "needs root on three machines; `nodes` and `clustered` run the commands",
+    ),
+    (
+        "docs/operators/cluster.md",
+        "sudo -u dispatchd dispatchd cluster invite b --config /etc/dispatchd/dispatchd.toml > invite.token",
+        "needs root on three machines; `nodes` and `clustered` run the commands",
+    ),
+    (
+        "docs/operators/cluster.md",
+        "sudo -u dispatchd dispatchd cluster recover --config /etc/dispatchd/dispatchd.toml",
+        "needs root on three machines; `nodes` and `clustered` run the commands",
+    ),
+    (
+        "docs/operators/cluster.md",
+        "sudo -u dispatchd dispatchd cluster remove c --config /etc/dispatchd/dispatchd.toml",
+        "needs root on three machines; `nodes` and `clustered` run the commands",
+    ),
+    (
+        "docs/operators/cluster.md",
+        "systemctl restart etcd",
+        "needs root on three machines; `nodes` and `clustered` run the commands",
+    ),
+    (
+        "docs/operators/cluster.md",
+        "systemctl stop dispatchd",
+        "needs root on three machines; `nodes` and `clustered` run the commands",
+    ),
+    (
+        "docs/operators/cluster.md",
+        "systemctl stop dispatchd && rm --recursive /var/lib/dispatchd/*",
+        "needs root on three machines; `nodes` and `clustered` run the commands",
+    ),
+    (
         "docs/operators/console.md",
         "ssh -N -L 8081:127.0.0.1:8081 dispatch.example.org",
         "needs a second machine",

@@ -34,6 +34,10 @@ async fn a_node_whose_next_entry_is_gone_takes_the_state_of_another_one() {
     assert!(trio.nodes[2].stop().await.success());
     trio.nodes[1].prove(&ann, HANDLE).await;
     let ben = trio.nodes[1].sign_up().await;
+    // They have applied all of it then.
+    for node in [0, 1] {
+        assert_eq!(trio.nodes[node].route(&ben, HANDLE).await, "imessage");
+    }
     trio.trim().await;
     trio.nodes[2].spawn().await;
     assert_eq!(trio.nodes[2].route(&ben, HANDLE).await, "imessage");

@@ -43,21 +43,6 @@ const KINDS: &[Kind] = &[
         ..kind("lock", "the process id of the server that runs, or of the last one")
     },
     Kind {
-        is_made: false,
-        until: "until the node leaves its cluster",
-        delete: "nobody: `dispatchd cluster leave` removes it",
-        ..kind(
-            "cluster.json",
-            "which cluster the directory belongs to, the node's number and name, and its token",
-        )
-    },
-    Kind {
-        is_made: false,
-        until: "until the node has joined its cluster",
-        delete: "nobody: `dispatchd cluster join` removes it",
-        ..kind("cluster.joining", "nothing; says that joining was begun")
-    },
-    Kind {
         until: "while the server runs",
         delete: SERVER_ONLY,
         ..kind("addresses.json", "the addresses of the listeners")
@@ -69,6 +54,21 @@ const KINDS: &[Kind] = &[
             "operators.sock",
             "a socket: `dispatchd operator` changes the list of operators of a running server by it",
         )
+    },
+    Kind {
+        is_made: false,
+        until: "until `dispatchd cluster leave`",
+        delete: "nobody: the node has to join again without it",
+        ..kind(
+            "cluster.json",
+            "which node of which cluster this is, and the token by which other nodes know it",
+        )
+    },
+    Kind {
+        is_made: false,
+        until: "until `dispatchd cluster join` is done",
+        delete: "nobody: the next `dispatchd cluster join` removes it with what the last one left",
+        ..kind("cluster.joining", "nothing; says that joining a cluster was begun")
     },
     Kind {
         is_made: false,
@@ -174,18 +174,18 @@ const KINDS: &[Kind] = &[
     },
     Kind {
         is_made: false,
-        protection: "encrypted under the root key beside it",
-        until: "a key: at most 30 days",
-        delete: "nobody: the node cannot read the shared log any more",
+        protection: "encrypted under the root key",
+        until: "until `dispatchd cluster leave`",
+        delete: "nobody: the node can read no change of other nodes without it",
         ..kind(
             "keys/cluster/keyring",
-            "the keys of the shared log's entries, and the node's receiving key",
+            "the keys of the shared log's entries, of a node of a cluster",
         )
     },
     Kind {
         is_made: false,
-        until: "until the next key is destroyed",
-        delete: "nobody: the node cannot read the shared log any more",
+        until: "until `dispatchd cluster leave`",
+        delete: "nobody: the node can read no change of other nodes without it",
         ..kind("keys/cluster/root.key", "the key of that keyring")
     },
     Kind {

@@ -1,0 +1,159 @@
+//! Real nodes on real engines: how they are set up, what they recorded, and whether they agree in the end.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    path::Path,
+    process::Stdio,
+    time::Duration,
+};
+
+use anyhow::{Context as _, bail, ensure};
+use reqwest::Client;
+use serde_json::Value;
+use tokio::time::{Instant, sleep};
+
+use crate::{
+    checks::{Fault, Wrong},
+    history::{Actor, Recorded, STRANGER, What},
+    network::{MACHINES, Network, Place},
+    node::{Node, PROGRAM, Paths, without_settings},
+    traffic::handle_number,
+};
+
+/// How long nodes may take to come to the same place once nothing is wrong.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Sets up a cluster as the documentation says: one node begins it and invites the others. Returns the nodes, which run.
+pub(crate) async fn set_up(
+    network: Network,
+    engine: &[String],
+    paths: Paths<'_>,
+) -> anyhow::Result<Vec<Node>> {
+    let mut nodes: Vec<Node> = Vec::new();
+    for number in 0..MACHINES {
+        let mut node = Node::new(network, number, engine, paths)?;
+        match nodes.first() {
+            None => node.init()?,
+            Some(first) => node.join(&first.operators, &first.invite(&format!("n{number}"))?)?,
+        }
+        node.process.start()?;
+        ensure!(node.until_ready().await, "node {number}: {}", node.process.last_words());
+        nodes.push(node);
+    }
+    Ok(nodes)
+}
+
+/// What an operator asks a node.
+pub(crate) struct Operator {
+    client: Client,
+    token: String,
+}
+
+impl Operator {
+    pub(crate) fn new(token: String) -> anyhow::Result<Self> {
+        let client = Client::builder().no_proxy().timeout(PATIENCE).build()?;
+        Ok(Self { client, token })
+    }
+
+    async fn get(&self, node: &Node, path: &str) -> anyhow::Result<String> {
+        let request = self.client.get(format!("{}{path}", node.operators));
+        let request = request.bearer_auth(&self.token).header("accept", "application/x-ndjson");
+        Ok(request.send().await?.error_for_status()?.text().await?)
+    }
+
+    /// The value of a metric that has no labels.
+    async fn metric(&self, node: &Node, name: &str) -> anyhow::Result<u64> {
+        let request = self.client.get(format!("{}/metrics", node.operators));
+        let text = request.bearer_auth(&self.token).send().await?.text().await?;
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        Ok(value.with_context(|| format!("no {name}"))?.parse()?)
+    }
+
+    /// How far a node has come.
+    pub(crate) async fn applied(&self, node: &Node) -> anyhow::Result<u64> {
+        self.metric(node, "dispatchd_shared_log_applied_place").await
+    }
+
+    /// Waits until all nodes have come to the same place.
+    pub(crate) async fn until_level(&self, nodes: &[Node]) -> anyhow::Result<u64> {
+        let begun = Instant::now();
+        loop {
+            let mut places = BTreeSet::new();
+            for node in nodes {
+                places.insert(self.applied(node).await?);
+            }
+            if let (1, Some(place)) = (places.len(), places.first()) {
+                return Ok(*place);
+            }
+            ensure!(begun.elapsed() < PATIENCE, "the nodes stay at the places {places:?}");
+            sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    /// The changes of handles that a node recorded.
+    pub(crate) async fn records(
+        &self,
+        node: &Node,
+        actors: &HashMap<String, Actor>,
+    ) -> anyhow::Result<Vec<Recorded>> {
+        let text = self.get(node, "/v1/log?kind=change&order=asc").await?;
+        let mut records = Vec::new();
+        for line in text.lines() {
+            records.extend(recorded(&serde_json::from_str(line)?, actors)?);
+        }
+        Ok(records)
+    }
+}
+
+/// The change of a handle in a record, or none if it is about something else.
+fn recorded(row: &Value, actors: &HashMap<String, Actor>) -> anyhow::Result<Option<Recorded>> {
+    let text = |field: &str| row[field].as_str().unwrap_or_default();
+    let Some(handle) = handle_number(text("handle")) else { return Ok(None) };
+    let what = match (text("change"), text("cause")) {
+        ("handle-bound" | "handle-moved", "proof" | "newer-proof") => What::Prove,
+        ("handle-unbound", "owner-request") => What::GiveUp,
+        ("handle-unbound", "sign-out") => What::SignOut,
+        ("handle-hidden", _) => What::Hide,
+        ("handle-shown", _) => What::Show,
+        (change, cause) => bail!("nobody asked for {change} because of {cause}"),
+    };
+    let by = *actors.get(text("device")).unwrap_or(&STRANGER);
+    Ok(Some(Recorded { handle, by, what }))
+}
+
+/// Every account of a node, as an export gives them.
+fn export(
+    network: Network,
+    number: usize,
+    node: &Node,
+    token: &str,
+) -> anyhow::Result<BTreeSet<String>> {
+    let mut command = network.command(Place::Node(number), Path::new(PROGRAM));
+    without_settings(&mut command);
+    command.args(["registry", "export", "-", "--format", "csv", "--server", &node.operators]);
+    command.arg("--work-dir").arg(node.folder()).env("DISPATCHD_TOKEN", token);
+    let output = command.stdin(Stdio::null()).output()?;
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    ensure!(output.status.success(), "registry export: {told}");
+    Ok(String::from_utf8(output.stdout)?.lines().map(str::to_owned).collect())
+}
+
+/// Whether all nodes hold the same accounts.
+pub(crate) fn compare_exports(
+    network: Network,
+    nodes: &[Node],
+    token: &str,
+) -> anyhow::Result<Vec<Fault>> {
+    let mut faults = Vec::new();
+    let first = export(network, 0, &nodes[0], token)?;
+    for (node, number) in nodes.iter().zip(0..).skip(1) {
+        let other = export(network, number, node, token)?;
+        let different = first.symmetric_difference(&other).count();
+        if different > 0 {
+            let text = format!("exports of nodes 0 and {number} differ in {different} lines");
+            faults.push(Fault::new(Wrong::Disagreement, text));
+        }
+    }
+    println!("  {} lines in the export of each node", first.len());
+    Ok(faults)
+}
