@@ -4,6 +4,7 @@ use futures_util::{FutureExt as _, future::BoxFuture};
 
 use super::{
     directory::{Registry, Stage},
+    hold::Hold,
     job::Message,
     member::LogPosition,
 };
@@ -18,6 +19,18 @@ impl Registry {
     /// How often another node appended first, since the start.
     pub fn lost_races(&self) -> u64 {
         self.shared.position.lost_races()
+    }
+}
+
+impl Registry {
+    /// Refuses every change from now on for this reason, or takes changes again. Lookups go on, and what other nodes append is applied.
+    pub fn hold(&self, why: Option<Hold>) {
+        self.shared.hold.set(why);
+    }
+
+    /// Why it refuses every change.
+    pub fn held(&self) -> Option<Hold> {
+        self.shared.hold.get()
     }
 }
 

@@ -47,3 +47,14 @@ pub enum Fence {
     /// By a transaction that changes nothing and goes through Raft's log. It takes about twice as long, and each member syncs it.
     Write,
 }
+
+/// What a probe found of an engine that does what is needed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probed {
+    /// How the newest head is found from now on: [`Fence::Read`] or [`Fence::Write`].
+    pub fence: Fence,
+    /// The members that answered, each by its URL and version.
+    pub versions: Vec<(String, String)>,
+    /// The members that did not, each by its URL and why.
+    pub silent: Vec<(String, String)>,
+}

@@ -39,10 +39,7 @@ use std::{
 use futures_util::future::BoxFuture;
 use prost::bytes::Bytes;
 
-pub use self::{
-    config::{Config, Fence, Tls},
-    probe::Probed,
-};
+pub use self::config::{Config, Fence, Probed, Tls};
 use self::{
     keys::{Keys, head_value, parse_head},
     members::{Fault, Members},

@@ -8,7 +8,7 @@ use prost::bytes::Bytes;
 
 use super::{
     ANSWER_OVERHEAD, Etcd,
-    config::Fence,
+    config::{Fence, Probed},
     messages::{Compare, LESS, Part, Txn, TxnAnswer, VERSION},
     ranged,
 };
@@ -16,17 +16,6 @@ use crate::{limits, shared_log::interface::EngineError};
 
 /// What a key of a probe holds.
 const PROBE: &[u8] = b"probe";
-
-/// What a probe found of an engine that does what is needed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Probed {
-    /// How the newest head is found from now on: [`Fence::Read`] or [`Fence::Write`].
-    pub fence: Fence,
-    /// The members that answered, each by its URL and version.
-    pub versions: Vec<(String, String)>,
-    /// The members that did not, each by its URL and why.
-    pub silent: Vec<(String, String)>,
-}
 
 impl Etcd {
     /// Finds out whether the engine does what is needed, and which fence its members allow. A node may call it again at any time.
