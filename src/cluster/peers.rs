@@ -275,7 +275,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        clock::{SystemClock, Timestamp},
+        clock::{Clock as _, SystemClock, Timestamp},
         operators::{OperatorsError, tests::started},
         registry::{ClusterId, Rows},
         shared_log::MemoryLog,

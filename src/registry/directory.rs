@@ -27,7 +27,6 @@ use super::{
     config::Config,
     error::{ChangeError, OpenError},
     expiring::RowKind,
-    hold::Hold,
     job::{Job, Message, Touches},
     lease_offset::LeaseOffsets,
     member::LogMember,
@@ -204,16 +203,6 @@ impl Registry {
     /// Whether the store may grow.
     pub(super) fn check_space(&self) -> Result<(), ChangeError> {
         if self.is_low_on_space() { Err(ChangeError::StoreUnwritable) } else { Ok(()) }
-    }
-
-    /// Refuses every change from now on for this reason, or takes changes again. Lookups go on, and what other nodes append is applied.
-    pub fn hold(&self, why: Option<Hold>) {
-        self.shared.hold.set(why);
-    }
-
-    /// Why it refuses every change.
-    pub fn held(&self) -> Option<Hold> {
-        self.shared.hold.get()
     }
 
     /// What the account `asking` may know of the account `found`. The same after a restart.

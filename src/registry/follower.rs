@@ -20,9 +20,7 @@ impl Registry {
     pub fn lost_races(&self) -> u64 {
         self.shared.position.lost_races()
     }
-}
 
-impl Registry {
     /// Refuses every change from now on for this reason, or takes changes again. Lookups go on, and what other nodes append is applied.
     pub fn hold(&self, why: Option<Hold>) {
         self.shared.hold.set(why);
