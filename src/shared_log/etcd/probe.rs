@@ -11,6 +11,7 @@ use super::{
     config::{Fence, Probed},
     messages::{Compare, LESS, Part, Txn, TxnAnswer, VERSION},
     ranged,
+    roll::Roll,
 };
 use crate::{limits, shared_log::interface::EngineError};
 
@@ -24,9 +25,11 @@ impl Etcd {
     /// [`EngineError::Unknown`] if too few members answer. [`EngineError::Refused`] if a member is no etcd, too old, of another cluster, or
     /// refuses this node; if the engine has no room; if it does not carry out a transaction as it must.
     pub async fn probe(&self) -> Result<Probed, EngineError> {
-        let roll = self.call_roll().await?;
-        let is_fresh = roll.has_fresh_reads();
+        let roll = self.call_roll().await;
+        // Also if nobody answers: whoever comes back may have any version.
+        let is_fresh = roll.as_ref().is_ok_and(Roll::has_fresh_reads);
         self.has_fresh_reads.store(is_fresh, Ordering::Relaxed);
+        let roll = roll?;
         if self.fence() == Fence::Read && !is_fresh {
             let text = "not every member is known to have the fix of etcd issue 20418, so reads may \
                         be stale: take the fence `auto`";
