@@ -387,8 +387,6 @@ pub const CLUSTER_KEY_AGE_MAX: Duration = Duration::from_secs(30 * 24 * 3_600);
 pub const CLUSTER_KEY_PATIENCE: Duration = Duration::from_secs(10);
 /// How often a node looks for new keys of entries: as long as another node's changes may wait for one.
 pub const CLUSTER_KEYS_PAUSE: Duration = Duration::from_millis(200);
-/// How often a node asks etcd which versions its members have.
-pub const CLUSTER_PROBE_PAUSE: Duration = Duration::from_secs(60);
 /// How often entries that every node has applied are removed from the shared log.
 pub const CLUSTER_TRIM_PAUSE: Duration = Duration::from_secs(10);
 /// Entries that the shared log keeps for nodes that are away. One that lacks more takes a snapshot when it returns. Most entries have less

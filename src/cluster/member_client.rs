@@ -186,6 +186,9 @@ impl Snapshot {
     }
 }
 
+/// The number and bytes of keys of entries, and the key that hashes codes.
+type ReadKeys = (Vec<(u32, Zeroizing<[u8; 32]>)>, Zeroizing<[u8; 32]>);
+
 impl SharedKeys {
     /// As a node shares them.
     pub fn new(entries: &[(u32, Zeroizing<[u8; 32]>)], verification: &[u8; 32]) -> Self {
@@ -196,7 +199,7 @@ impl SharedKeys {
     }
 
     /// The keys of entries, and the key that hashes codes. None if a text is no key.
-    pub fn read(&self) -> Option<(Vec<(u32, Zeroizing<[u8; 32]>)>, Zeroizing<[u8; 32]>)> {
+    pub fn read(&self) -> Option<ReadKeys> {
         let entries = self.entries.iter().map(|it| Some((it.number, key(&it.key)?)));
         Some((entries.collect::<Option<_>>()?, key(&self.verification)?))
     }

@@ -299,7 +299,8 @@ mod tests {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let routes = Router::new().route("/v1/cluster/member", get(report));
-        tokio::spawn(async move { axum::serve(listener, routes).await });
+        let serving = async move { axum::serve(listener, routes).await };
+        tokio::runtime::Handle::current().spawn(serving);
         address
     }
 

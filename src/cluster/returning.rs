@@ -46,7 +46,11 @@ pub async fn take_over_from_any(
     let mut outcome =
         Err(ClientError::Unanswered("this node knows no other member".to_owned()).into());
     for member in members {
-        outcome = take_over(data, disk, client, &member.address, keys, &mut |_, _| {}).await;
+        // One that starts at this moment accepts connections and answers nothing. Two of them would wait for each other without end.
+        outcome = match client.report(&member.address).await {
+            Ok(_) => take_over(data, disk, client, &member.address, keys, &mut |_, _| {}).await,
+            Err(error) => Err(error.into()),
+        };
         match &outcome {
             Ok(()) => {
                 tracing::warn!(

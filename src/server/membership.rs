@@ -25,6 +25,7 @@ pub(super) struct Membership {
     pub(super) member: LogMember,
     pub(super) parts: NodeParts,
     engine: Arc<Etcd>,
+    is_probed: bool,
 }
 
 impl Membership {
@@ -66,13 +67,17 @@ impl Membership {
             )
         };
         let engine = Arc::new(Etcd::new(&config.cluster.etcd()?)?);
-        match engine.probe().await {
-            Ok(probed) => tell(&probed),
+        let is_probed = match engine.probe().await {
+            Ok(probed) => {
+                tell(&probed);
+                true
+            }
             Err(error @ EngineError::Unknown(_)) => {
                 tracing::error!(%error, "requests get 503 until etcd answers");
+                false
             }
             Err(error) => return Err(error).context("cluster.engine"),
-        }
+        };
         let (keys, members_ca) = (Arc::new(keys), &config.cluster.members_ca);
         let client = MemberClient::new(identity.token.clone(), members_ca)?;
         let member = LogMember {
@@ -84,18 +89,18 @@ impl Membership {
             format: EntryFormat::NEWEST,
         };
         let parts = NodeParts { identity, keys, client, engine: Arc::clone(&engine) };
-        Ok(Some(Self { member, parts, engine }))
+        Ok(Some(Self { member, parts, engine, is_probed }))
     }
 
     /// Changes the keys of entries, and asks the engine now and then which members it has: an older one that comes may answer reads with
     /// stale data.
     pub(super) fn serve(self, registry: &Arc<Registry>, clock: &SharedClock, shutdown: &Shutdown) {
-        let Self { engine, parts: NodeParts { identity, keys, .. }, .. } = self;
+        let Self { engine, is_probed, parts: NodeParts { identity, keys, .. }, .. } = self;
         let rotation = KeyRotation::new(identity, keys, Arc::clone(registry), Arc::clone(clock));
         let stop = shutdown.clone();
         shutdown.spawn("cluster", async move {
             tokio::select! {
-                () = watch(&engine) => {}
+                () = watch(&engine, is_probed) => {}
                 () = rotation.run() => {}
                 () = stop.stopping() => {}
             }
@@ -103,19 +108,20 @@ impl Membership {
     }
 }
 
-async fn watch(engine: &Etcd) {
-    let mut before = String::new();
-    loop {
-        sleep(limits::CLUSTER_PROBE_PAUSE).await;
-        let now = match engine.probe().await {
-            Ok(probed) => said(&probed),
-            Err(error) => error.to_string(),
-        };
-        if now != before {
-            tracing::info!(engine = now, "etcd was asked again");
+/// Probes an engine that did not answer at the start, and then follows the versions of its members.
+async fn watch(engine: &Etcd, mut is_probed: bool) {
+    while !is_probed {
+        sleep(limits::ETCD_MEMBERS_PAUSE).await;
+        match engine.probe().await {
+            Ok(probed) => {
+                tell(&probed);
+                is_probed = true;
+            }
+            Err(EngineError::Unknown(_)) => {}
+            Err(error) => tracing::error!(%error, "etcd does not do what is needed"),
         }
-        before = now;
     }
+    engine.watch_members().await;
 }
 
 fn tell(probed: &Probed) {

@@ -83,8 +83,6 @@ pub struct Server {
     listeners: Listeners,
     /// Ends the rounds of the fence when this is dropped.
     _rounds: Option<AbortOnDropHandle<()>>,
-    /// Asks the other nodes until it is dropped.
-    _peers: Option<AbortOnDropHandle<()>>,
     phone_threads: Vec<JoinHandle<()>>,
     responding: notify::PhoneThreads,
     /// None if it cannot be made.
@@ -154,7 +152,9 @@ impl Server {
         let fence = modules.fence.as_ref();
         let rounds = fence.map(|fence| listeners::spawn_rounds(fence, &shutdown));
         let node = modules.node.as_ref();
-        let peers = node.map(|node| node::spawn_peers(&node.peers, &shutdown));
+        if let Some(node) = node {
+            node::spawn_peers(&node.peers, &shutdown);
+        }
         let operators_socket = directory.answer_operators(&modules.operators, &shutdown);
         let mut server = Self {
             addresses: Addresses { phones, operators },
@@ -163,7 +163,6 @@ impl Server {
             tls,
             listeners,
             _rounds: rounds,
-            _peers: peers,
             phone_threads: Vec::new(),
             responding: notify::PhoneThreads::default(),
             operators_socket,

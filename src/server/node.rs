@@ -1,9 +1,7 @@
 //! What a server needs besides its shared log to be a node of a cluster: it asks the other nodes, and they ask it.
 
-use std::{panic::AssertUnwindSafe, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
-use futures_util::FutureExt as _;
-use tokio_util::task::AbortOnDropHandle;
 use zeroize::Zeroizing;
 
 use crate::{
@@ -68,12 +66,13 @@ impl NodeParts {
     }
 }
 
-/// Asks the other nodes on the current runtime, until what this returns is dropped.
-pub(super) fn spawn_peers(peers: &Peers, shutdown: &Shutdown) -> AbortOnDropHandle<()> {
-    let (peers, shutdown) = (peers.clone(), shutdown.clone());
-    AbortOnDropHandle::new(tokio::spawn(async move {
-        if AssertUnwindSafe(peers.run()).catch_unwind().await.is_err() {
-            shutdown.crashed("peers");
+/// Asks the other nodes on the current runtime until the stop.
+pub(super) fn spawn_peers(peers: &Peers, shutdown: &Shutdown) {
+    let (peers, stop) = (peers.clone(), shutdown.clone());
+    shutdown.spawn("peers", async move {
+        tokio::select! {
+            () = stop.stopping() => {}
+            () = peers.run() => {}
         }
-    }))
+    });
 }

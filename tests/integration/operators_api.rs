@@ -194,7 +194,7 @@ async fn metrics_take_a_token_and_the_roles_metrics_and_member_open_nothing_else
                 let others = if least == "member" {
                     &tokens[..]
                 } else {
-                    &[&tokens[..1], &[node.clone()]].concat()
+                    &[&tokens[..1], std::slice::from_ref(&node)].concat()
                 };
                 for token in others {
                     let request = server.client.request(method.clone(), &url).bearer_auth(token);
