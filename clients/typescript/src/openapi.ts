@@ -1172,7 +1172,7 @@ export interface components {
              */
             missing?: components["schemas"]["Missing"][];
         };
-        /** @description The registry contradicts the cluster's log */
+        /** @description This node has stopped following the cluster's log */
         RegistryDivergedProblem: {
             /**
              * Format: uri
@@ -1182,7 +1182,7 @@ export interface components {
             type: string;
             /**
              * @description The meaning of the code.
-             * @example The registry contradicts the cluster's log
+             * @example This node has stopped following the cluster's log
              */
             title: string;
             /**
@@ -1978,7 +1978,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["TransferCodingUnsupportedProblem"];
                 };
             };
-            /** @description `registry-loading`, `registry-unwritable`, `overloaded`. `registry-behind`: The registry may not be up to date. `registry-diverged`: The registry contradicts the cluster's log */
+            /** @description `registry-loading`, `registry-unwritable`, `overloaded`. `registry-behind`: The registry may not be up to date. `registry-diverged`: This node has stopped following the cluster's log */
             503: {
                 headers: {
                     "Retry-After": components["headers"]["RetryAfter"];
@@ -2096,7 +2096,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["TransferCodingUnsupportedProblem"];
                 };
             };
-            /** @description `registry-loading`, `registry-unwritable`, `log-unwritable`, `overloaded`. `registry-behind`: The registry may not be up to date. `registry-diverged`: The registry contradicts the cluster's log */
+            /** @description `registry-loading`, `registry-unwritable`, `log-unwritable`, `overloaded`. `registry-behind`: The registry may not be up to date. `registry-diverged`: This node has stopped following the cluster's log */
             503: {
                 headers: {
                     "Retry-After": components["headers"]["RetryAfter"];
@@ -2169,7 +2169,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["TransferCodingUnsupportedProblem"];
                 };
             };
-            /** @description `registry-loading`, `registry-unwritable`. `registry-behind`: The registry may not be up to date. `registry-diverged`: The registry contradicts the cluster's log */
+            /** @description `registry-loading`, `registry-unwritable`. `registry-behind`: The registry may not be up to date. `registry-diverged`: This node has stopped following the cluster's log */
             503: {
                 headers: {
                     "Retry-After": components["headers"]["RetryAfter"];
@@ -2240,7 +2240,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["TransferCodingUnsupportedProblem"];
                 };
             };
-            /** @description `registry-loading`, `registry-unwritable`, `log-unwritable`, `overloaded`. `registry-behind`: The registry may not be up to date. `registry-diverged`: The registry contradicts the cluster's log */
+            /** @description `registry-loading`, `registry-unwritable`, `log-unwritable`, `overloaded`. `registry-behind`: The registry may not be up to date. `registry-diverged`: This node has stopped following the cluster's log */
             503: {
                 headers: {
                     "Retry-After": components["headers"]["RetryAfter"];
@@ -2324,7 +2324,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["TransferCodingUnsupportedProblem"];
                 };
             };
-            /** @description `registry-loading`, `registry-unwritable`, `log-unwritable`, `overloaded`. `registry-behind`: The registry may not be up to date. `registry-diverged`: The registry contradicts the cluster's log */
+            /** @description `registry-loading`, `registry-unwritable`, `log-unwritable`, `overloaded`. `registry-behind`: The registry may not be up to date. `registry-diverged`: This node has stopped following the cluster's log */
             503: {
                 headers: {
                     "Retry-After": components["headers"]["RetryAfter"];
@@ -2473,7 +2473,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["DeliveryFailedProblem"];
                 };
             };
-            /** @description `registry-loading`, `registry-unwritable`, `log-unwritable`, `overloaded`. `registry-behind`: The registry may not be up to date. `registry-diverged`: The registry contradicts the cluster's log */
+            /** @description `registry-loading`, `registry-unwritable`, `log-unwritable`, `overloaded`. `registry-behind`: The registry may not be up to date. `registry-diverged`: This node has stopped following the cluster's log */
             503: {
                 headers: {
                     "Retry-After": components["headers"]["RetryAfter"];
@@ -2571,7 +2571,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["TransferCodingUnsupportedProblem"];
                 };
             };
-            /** @description `registry-loading`, `registry-unwritable`, `log-unwritable`, `overloaded`. `registry-behind`: The registry may not be up to date. `registry-diverged`: The registry contradicts the cluster's log */
+            /** @description `registry-loading`, `registry-unwritable`, `log-unwritable`, `overloaded`. `registry-behind`: The registry may not be up to date. `registry-diverged`: This node has stopped following the cluster's log */
             503: {
                 headers: {
                     "Retry-After": components["headers"]["RetryAfter"];
@@ -2695,7 +2695,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["TransferCodingUnsupportedProblem"];
                 };
             };
-            /** @description `registry-loading`, `registry-unwritable`, `log-unwritable`, `overloaded`. `registry-behind`: The registry may not be up to date. `registry-diverged`: The registry contradicts the cluster's log */
+            /** @description `registry-loading`, `registry-unwritable`, `log-unwritable`, `overloaded`. `registry-behind`: The registry may not be up to date. `registry-diverged`: This node has stopped following the cluster's log */
             503: {
                 headers: {
                     "Retry-After": components["headers"]["RetryAfter"];
@@ -2779,7 +2779,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["TransferCodingUnsupportedProblem"];
                 };
             };
-            /** @description `registry-loading`, `registry-unwritable`, `overloaded`. `registry-behind`: The registry may not be up to date. `registry-diverged`: The registry contradicts the cluster's log */
+            /** @description `registry-loading`, `registry-unwritable`, `overloaded`. `registry-behind`: The registry may not be up to date. `registry-diverged`: This node has stopped following the cluster's log */
             503: {
                 headers: {
                     "Retry-After": components["headers"]["RetryAfter"];
@@ -2902,7 +2902,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["TransferCodingUnsupportedProblem"];
                 };
             };
-            /** @description `registry-loading`, `log-unwritable`, `overloaded`. `registry-behind`: The registry may not be up to date. `registry-diverged`: The registry contradicts the cluster's log */
+            /** @description `registry-loading`, `log-unwritable`, `overloaded`. `registry-behind`: The registry may not be up to date. `registry-diverged`: This node has stopped following the cluster's log */
             503: {
                 headers: {
                     "Retry-After": components["headers"]["RetryAfter"];
@@ -3003,7 +3003,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["TransferCodingUnsupportedProblem"];
                 };
             };
-            /** @description `registry-loading`, `log-unwritable`, `overloaded`. `registry-behind`: The registry may not be up to date. `registry-diverged`: The registry contradicts the cluster's log */
+            /** @description `registry-loading`, `log-unwritable`, `overloaded`. `registry-behind`: The registry may not be up to date. `registry-diverged`: This node has stopped following the cluster's log */
             503: {
                 headers: {
                     "Retry-After": components["headers"]["RetryAfter"];
@@ -3157,7 +3157,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["TransferCodingUnsupportedProblem"];
                 };
             };
-            /** @description `registry-loading`, `registry-unwritable`, `log-unwritable`, `overloaded`. `registry-behind`: The registry may not be up to date. `registry-diverged`: The registry contradicts the cluster's log */
+            /** @description `registry-loading`, `registry-unwritable`, `log-unwritable`, `overloaded`. `registry-behind`: The registry may not be up to date. `registry-diverged`: This node has stopped following the cluster's log */
             503: {
                 headers: {
                     "Retry-After": components["headers"]["RetryAfter"];
