@@ -380,7 +380,7 @@ pub const CLUSTER_CLOCK_ROUND_TRIP_MAX: Duration = Duration::from_millis(200);
 pub const CLUSTER_CLOCK_DIFFERENCE_MAX: Duration = Duration::from_millis(500);
 /// How long the nodes of a cluster use one key of the shared log's entries.
 pub const CLUSTER_KEY_LIFETIME: Duration = Duration::from_secs(24 * 3_600);
-/// How long after the hour in which it was made a key of entries is destroyed, also if a node that needs it is away: the service promises
+/// How long after the hour in which it was made a key of entries is destroyed, also if a node that needs it is away. The service promises
 /// to forget after 30 days.
 pub const CLUSTER_KEY_AGE_MAX: Duration = Duration::from_secs(30 * 24 * 3_600);
 /// How long a node does not use a new key because another node may not have it yet.

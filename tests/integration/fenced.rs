@@ -159,7 +159,7 @@ impl SharedLog for ToldLog {
 }
 
 /// The calls that wait behind the fence.
-const FENCED: [&str; 31] = [
+const FENCED: [&str; 34] = [
     "checkIn",
     "claimHandle",
     "clearFlag",
@@ -171,9 +171,11 @@ const FENCED: [&str; 31] = [
     "getImport",
     "getQuota",
     "getRegistryCounts",
+    "getSharedKeys",
     "getTimeline",
     "getTimelineByBody",
     "importAccounts",
+    "joinCluster",
     "listAuditEntries",
     "listFlips",
     "listSegments",
@@ -185,6 +187,7 @@ const FENCED: [&str; 31] = [
     "searchLogByBody",
     "signOut",
     "signUp",
+    "snapshotForMember",
     "snapshotRegistry",
     "tailLog",
     "tailLogByBody",
