@@ -50,7 +50,7 @@ impl Shutdown {
         self.soft.cancelled().await;
     }
 
-    /// Whether a task ended by a panic.
+    /// Whether a task ended by a panic, or could not go on.
     pub fn has_crashed(&self) -> bool {
         self.crashed.load(Ordering::SeqCst)
     }
@@ -83,6 +83,11 @@ impl Shutdown {
     /// Marks the service as crashed and stops it.
     pub fn crashed(&self, name: &'static str) {
         tracing::error!(task = name, "a task crashed; stopping");
+        self.fail();
+    }
+
+    /// Stops the service, which has told why it cannot go on. The process ends with an error, so that a service manager starts it again.
+    pub fn fail(&self) {
         self.crashed.store(true, Ordering::SeqCst);
         self.stop();
     }

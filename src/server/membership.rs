@@ -14,7 +14,7 @@ use crate::{
     limits,
     registry::{EntryFormat, LogMember, Registry},
     shared_log::{
-        EngineError,
+        EngineError, Follower as _, Stopped,
         etcd::{Etcd, Probed},
     },
     shutdown::Shutdown,
@@ -93,18 +93,29 @@ impl Membership {
     }
 
     /// Changes the keys of entries, and asks the engine now and then which members it has: an older one that comes may answer reads with
-    /// stale data.
+    /// stale data. Stops a node whose next entry is gone: only a start takes the state of another member over.
     pub(super) fn serve(self, registry: &Arc<Registry>, clock: &SharedClock, shutdown: &Shutdown) {
         let Self { engine, is_probed, parts: NodeParts { identity, keys, .. }, .. } = self;
         let rotation = KeyRotation::new(identity, keys, Arc::clone(registry), Arc::clone(clock));
-        let stop = shutdown.clone();
+        let (stop, registry) = (shutdown.clone(), Arc::clone(registry));
         shutdown.spawn("cluster", async move {
             tokio::select! {
                 () = watch(&engine, is_probed) => {}
                 () = rotation.run() => {}
+                () = until_left_behind(&registry) => {
+                    tracing::error!("stopping: the next start takes the state of another member over");
+                    stop.fail();
+                }
                 () = stop.stopping() => {}
             }
         });
+    }
+}
+
+/// Ends when the log has the next entry for this node no more.
+async fn until_left_behind(registry: &Registry) {
+    if registry.reached(u64::MAX).await != Err(Stopped::Trimmed) {
+        std::future::pending().await
     }
 }
 

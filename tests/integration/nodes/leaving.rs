@@ -47,6 +47,21 @@ async fn a_node_whose_next_entry_is_gone_takes_the_state_of_another_one() {
 }
 
 #[tokio::test]
+async fn a_node_that_is_left_behind_while_it_runs_ends_and_its_next_start_catches_up() {
+    let mut trio = Trio::start().await;
+    let ann = trio.nodes[0].sign_up().await;
+    trio.nodes[2].signal("STOP");
+    trio.nodes[1].prove(&ann, HANDLE).await;
+    assert_eq!(trio.nodes[0].route(&ann, HANDLE).await, "imessage");
+    trio.trim().await;
+    trio.nodes[2].signal("CONT");
+    // A service manager starts it again after such an end.
+    assert_eq!(trio.nodes[2].wait().await.code(), Some(1), "{}", trio.nodes[2].output());
+    trio.nodes[2].spawn().await;
+    assert_eq!(trio.nodes[2].route(&ann, HANDLE).await, "imessage");
+}
+
+#[tokio::test]
 async fn a_node_that_is_removed_changes_nothing_more() {
     let mut trio = Trio::start().await;
     let admin = trio.nodes[0].operator_token("adm", "admin");
