@@ -374,6 +374,8 @@ pub const CLUSTER_INVITE_LIFETIME: Duration = Duration::from_secs(3_600);
 pub const CLUSTER_PEER_PAUSE: Duration = Duration::from_secs(1);
 /// How long a node waits for the answer of another one about its place and its clock.
 pub const CLUSTER_PEER_PATIENCE: Duration = Duration::from_secs(1);
+/// How long a node that takes the state of another one waits for its next bytes. The other one copies its registry first.
+pub const CLUSTER_STATE_PATIENCE: Duration = Duration::from_secs(120);
 /// An answer that took longer tells nothing about the other clock: half of this is the greatest error.
 pub const CLUSTER_CLOCK_ROUND_TRIP_MAX: Duration = Duration::from_millis(200);
 /// How far a node's clock may be from the median of the nodes' clocks. A node that is farther takes no changes and is not ready.

@@ -147,7 +147,13 @@ const EXAMPLES: &[(&str, &[Example])] = &[
     ),
     ("operator list", &[("With roles", "dispatchd operator list")]),
     ("operator revoke", &[("At once", "dispatchd operator revoke ann")]),
-    ("cluster", &[("Is every member there?", "dispatchd cluster status")]),
+    (
+        "cluster",
+        &[(
+            "Is every member there?",
+            "dispatchd cluster status --config /etc/dispatchd/dispatchd.toml",
+        )],
+    ),
     (
         "cluster invite",
         &[(

@@ -29,7 +29,7 @@ pub struct Config {
     pub node: String,
     /// The origin at which other members reach this node's operators' listener. Empty: made of the listener's address.
     pub address: String,
-    /// How the newest head of the log is found.
+    /// How this node checks that it is current.
     pub fence: Fence,
     /// How long a request waits until this node is known to be current.
     #[serde(with = "span")]

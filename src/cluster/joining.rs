@@ -107,6 +107,11 @@ impl Candidate<'_> {
         if Identity::read(self.data)?.is_some() {
             return Err(JoinError::Member(self.data.to_owned()));
         }
+        let holds = |path: &str| self.data.join(path).exists();
+        // Before anything is removed: a server that ran here after an attempt made a log, and a registry that is not the attempt's.
+        if holds("log") {
+            return Err(JoinError::NotEmpty(self.data.to_owned()));
+        }
         let marker = joining_marker(self.data);
         if marker.exists() {
             ClusterKeys::remove(SharedDisk::clone(&self.disk), self.data)?;
@@ -115,8 +120,7 @@ impl Candidate<'_> {
                 files::remove_if_exists(&path).map_err(io_at(&path))?;
             }
         }
-        let holds = |path: &str| self.data.join(path).exists();
-        if holds(STORE) || holds("log") {
+        if holds(STORE) {
             return Err(JoinError::NotEmpty(self.data.to_owned()));
         }
         files::replace(&self.disk, &marker, b"").map_err(io_at(&marker))

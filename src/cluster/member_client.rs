@@ -118,7 +118,10 @@ impl MemberClient {
                 authorities.ok_or_else(|| unreadable("it contains no certificate".to_owned()))?;
             http = http.tls_certs_merge(authorities);
         }
-        let http = http.connect_timeout(limits::CLUSTER_PEER_PATIENCE).build();
+        let http = http
+            .connect_timeout(limits::CLUSTER_PEER_PATIENCE)
+            .read_timeout(limits::CLUSTER_STATE_PATIENCE)
+            .build();
         Ok(Self { http: http.map_err(unanswered)?, token })
     }
 

@@ -181,16 +181,17 @@ impl Peers {
 
     fn known(&self) -> Vec<Known> {
         let (members, seen) = (self.members(), lock(&self.shared.seen));
+        let own = self.shared.registry.log_position().applied.place;
         let known = |member: &Member| {
             let node = member.node.0;
             if self.is_own(member) {
-                let applied = self.shared.registry.log_position().applied.place;
-                return Known { node, reachable: true, applied: Some(applied) };
+                return Known { node, reachable: true, applied: Some(own) };
             }
             let seen = seen.get(&member.name);
             let told = seen.and_then(|seen| seen.told.as_ref());
             let reachable = told.is_some() && seen.is_some_and(|seen| seen.error.is_none());
-            Known { node, reachable, applied: told.map(|told| told.applied) }
+            // A node that tells of entries which this one does not have must not have them removed.
+            Known { node, reachable, applied: told.map(|told| told.applied.min(own)) }
         };
         members.iter().map(known).collect()
     }

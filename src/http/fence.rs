@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// The calls with these tags are answered whatever the fence says: probes, metrics, files, and what finds out why a node is cut
-/// off. Correcting the clock is among them: certificates of the cluster do not hold on a node whose clock is wrong. A node that is
+/// off, also for other nodes. Correcting the clock is among them: certificates of the cluster do not hold on a node whose clock is wrong. A node that is
 /// cut off does not know who was revoked meanwhile, so none of these calls tells what people did.
 const UNFENCED: [&str; 5] = ["health", "description", "doctor", "clock", "cluster"];
 

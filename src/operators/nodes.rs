@@ -153,7 +153,7 @@ pub fn take_invite(
     if rows.has(RowKind::Member, &node) {
         return Err(OperatorsError::NodeExists);
     }
-    rows.remove(RowKind::Invite, invite.bytes());
+    remove_invites(rows, &node);
     add(rows, &operator_name(&node), Role::Member, token_sha256)?;
     Ok(Some(node))
 }
@@ -184,11 +184,21 @@ pub fn remove_cluster(rows: &mut Rows<'_>) {
     }
 }
 
+/// Removes all invites of a node: also one that was made because another seemed lost.
+fn remove_invites(rows: &mut Rows<'_>, node: &str) {
+    for (token, of) in rows.all(RowKind::Invite) {
+        if of == node.as_bytes() {
+            rows.remove(RowKind::Invite, &token);
+        }
+    }
+}
+
 fn remove_node(rows: &mut Rows<'_>, node: &str) -> Result<(), OperatorsError> {
     if !is_node_name(node) || !rows.has(RowKind::Member, node) {
         return Err(OperatorsError::NodeUnknown);
     }
     rows.remove(RowKind::Member, node.as_bytes());
+    remove_invites(rows, node);
     let name = operator_name(node);
     let of_node =
         rows.get(KIND, name.as_bytes()).and_then(|row| Operator::read(name.as_bytes(), row));

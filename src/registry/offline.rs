@@ -102,7 +102,7 @@ impl StoppedRegistry {
         Ok(done)
     }
 
-    /// Has the store follow the shared log of `cluster` from its [genesis](super::genesis) on, and changes rows of `kinds` in the same
+    /// Has the store follow the shared log of `cluster` from its [`genesis`] on, and changes rows of `kinds` in the same
     /// transaction. What it holds now is what the log begins with.
     pub fn follow_log<D, E: From<StoreError>>(
         &mut self,

@@ -13,6 +13,8 @@ const SHARD_BITS: u32 = if cfg!(test) { 2 } else { 10 };
 const SHARDS: usize = 1 << SHARD_BITS;
 /// The highest bits of a hash, by which hashbrown tells entries of a group apart.
 const TAG_BITS: u32 = 7;
+/// Where [`Table::any`] looks: in a shard of ordinary load one of so many is used.
+const ANY_BUCKETS: usize = 64;
 
 /// Visits the hashes of the keys of the record at a place.
 pub(super) type HashesOf<'a> = &'a (dyn Fn(Slot, &mut dyn FnMut(u64)) + Sync);
@@ -40,12 +42,13 @@ impl Table {
         self.shards[shard_of(hash)].0.find(hash, |place| has_key(*place)).copied()
     }
 
-    /// The first place from where [`Self::find`] begins, whatever key it has. None if the shard of `hash` is empty.
+    /// The first place from where [`Self::find`] begins, whatever key it has. None if there is none close by: a shard from which most was
+    /// removed is nearly empty.
     pub(super) fn any(&self, hash: u64) -> Option<Slot> {
         let shard = &self.shards[shard_of(hash)].0;
         let buckets = if shard.is_empty() { 0 } else { shard.num_buckets() };
         let bucket = |step| shard.get_bucket((hash as usize).wrapping_add(step) % buckets);
-        (0..buckets).find_map(bucket).copied()
+        (0..buckets.min(ANY_BUCKETS)).find_map(bucket).copied()
     }
 
     /// Puts a record's place under the hashes of its keys, none of which is there.

@@ -24,7 +24,6 @@ use crate::{
 pub(super) struct Membership {
     pub(super) member: LogMember,
     pub(super) parts: NodeParts,
-    engine: Arc<Etcd>,
     is_probed: bool,
 }
 
@@ -88,14 +87,14 @@ impl Membership {
             keys: Arc::clone(&keys) as _,
             format: EntryFormat::NEWEST,
         };
-        let parts = NodeParts { identity, keys, client, engine: Arc::clone(&engine) };
-        Ok(Some(Self { member, parts, engine, is_probed }))
+        let parts = NodeParts { identity, keys, client, engine };
+        Ok(Some(Self { member, parts, is_probed }))
     }
 
     /// Changes the keys of entries, and asks the engine now and then which members it has: an older one that comes may answer reads with
     /// stale data. Stops a node whose next entry is gone: only a start takes the state of another member over.
     pub(super) fn serve(self, registry: &Arc<Registry>, clock: &SharedClock, shutdown: &Shutdown) {
-        let Self { engine, is_probed, parts: NodeParts { identity, keys, .. }, .. } = self;
+        let Self { is_probed, parts: NodeParts { identity, keys, engine, .. }, .. } = self;
         let rotation = KeyRotation::new(identity, keys, Arc::clone(registry), Arc::clone(clock));
         let (stop, registry) = (shutdown.clone(), Arc::clone(registry));
         shutdown.spawn("cluster", async move {

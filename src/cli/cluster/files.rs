@@ -27,7 +27,13 @@ pub(super) struct StoppedNode {
 }
 
 impl StoppedNode {
-    /// Opens the data directory that the configuration names.
+    /// Opens the data directory of a node that the configuration names: a mistyped name must not look like an empty one.
+    pub(super) fn open_existing(config: &ConfigFile) -> anyhow::Result<Self> {
+        DataDirectory::check(&config.load()?.server.data)?;
+        Self::open(config)
+    }
+
+    /// Opens the data directory that the configuration names, and makes it if there is none.
     pub(super) fn open(config: &ConfigFile) -> anyhow::Result<Self> {
         let config = config.load()?;
         let data = &config.server.data;

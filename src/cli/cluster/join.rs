@@ -63,7 +63,10 @@ impl Join {
         let candidate = Candidate {
             data,
             disk: OsDisk::shared(),
-            name: config.cluster.node_name().map_err(UsageError)?,
+            name: config
+                .cluster
+                .node_name()
+                .map_err(|why| UsageError(format!("cluster.node {why}")))?,
             address: config.cluster.origin(config.server.operators, config.tls.is_for_operators()),
             members_ca: &config.cluster.members_ca,
         };

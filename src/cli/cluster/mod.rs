@@ -25,9 +25,9 @@ pub(super) enum Cluster {
     },
     /// Make an empty data directory that of a member: take the cluster's state over from one that runs
     Join(join::Join),
-    /// Show every member: how far it is, its clock, whether it answers. Exit code 1 if one is missing
+    /// Show every node: how far it is, its clock, whether it answers. Exit code 1 if one, or a member of etcd, is missing
     Status(status::Status),
-    /// Have a node be no member any more; run this on another one
+    /// Remove a node from the cluster; run this on another one
     Remove {
         /// Its name
         name: String,

@@ -21,7 +21,7 @@ pub(in crate::cli) struct Recover {
 
 impl Recover {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let node = StoppedNode::open(&self.config)?;
+        let node = StoppedNode::open_existing(&self.config)?;
         let data = &node.config.server.data;
         let Some(identity) = Identity::read(data)? else {
             bail!("{}: belongs to no cluster", data.display());

@@ -75,7 +75,7 @@ pub(super) async fn status(
 
 /// The members of the engine, by asking them now.
 async fn engine(etcd: &Etcd) -> Vec<EngineMember> {
-    let (versions, silent) = match etcd.probe().await {
+    let (versions, silent) = match etcd.members_now().await {
         Ok(Probed { versions, silent, .. }) => (versions, silent),
         Err(error) => (Vec::new(), vec![("cluster.engine".to_owned(), error.to_string())]),
     };

@@ -243,7 +243,9 @@ impl Piece<'_> {
         if self.holders.contains(&holder) {
             return true;
         }
-        let has_room = self.holders_bytes + bytes <= limits::IMPORT_HOLDERS_BYTES_MAX;
+        // One holder always fits.
+        let has_room = self.holders.is_empty()
+            || self.holders_bytes + bytes <= limits::IMPORT_HOLDERS_BYTES_MAX;
         if has_room {
             self.holders.insert(holder);
             self.holders_bytes += bytes;

@@ -1,7 +1,5 @@
 //! What a node finds out about its engine when it starts.
 
-use std::sync::atomic::Ordering;
-
 use aws_lc_rs::rand;
 use data_encoding::HEXLOWER;
 use prost::bytes::Bytes;
@@ -11,7 +9,6 @@ use super::{
     config::{Fence, Probed},
     messages::{Compare, LESS, Part, Txn, TxnAnswer, VERSION},
     ranged,
-    roll::Roll,
 };
 use crate::{limits, shared_log::interface::EngineError};
 
@@ -25,12 +22,8 @@ impl Etcd {
     /// [`EngineError::Unknown`] if too few members answer. [`EngineError::Refused`] if a member is no etcd, too old, of another cluster, or
     /// refuses this node; if the engine has no room; if it does not carry out a transaction as it must.
     pub async fn probe(&self) -> Result<Probed, EngineError> {
-        let roll = self.call_roll().await;
-        // Also if nobody answers: whoever comes back may have any version.
-        let is_fresh = roll.as_ref().is_ok_and(Roll::has_fresh_reads);
-        self.has_fresh_reads.store(is_fresh, Ordering::Relaxed);
-        let roll = roll?;
-        if self.fence() == Fence::Read && !is_fresh {
+        let roll = self.fresh_roll().await?;
+        if self.fence() == Fence::Read && !roll.has_fresh_reads() {
             let text = "not every member is known to have the fix of etcd issue 20418, so reads may \
                         be stale: take the fence `auto`";
             return Err(EngineError::Refused(text.to_owned()));
@@ -40,8 +33,7 @@ impl Etcd {
         }
         self.judge_transactions().await?;
         self.judge_size().await?;
-        let versions = roll.known.into_iter().map(|it| (it.url, it.text)).collect();
-        Ok(Probed { fence: self.fence(), versions, silent: roll.silent })
+        Ok(self.probed(roll))
     }
 
     /// A transaction compares, writes and deletes. Each answer is judged so that it does not matter whether an earlier try, which got no

@@ -7,7 +7,7 @@ use tokio::time::sleep;
 
 use super::{
     Etcd,
-    config::Fence,
+    config::{Fence, Probed},
     members::{Fault, Member},
     messages::{Listed, Status},
     version::Version,
@@ -47,12 +47,32 @@ impl Etcd {
         }
     }
 
-    /// What [`Self::watch_members`] does each minute. If the engine cannot be asked, a member may have any version.
+    /// The members, by asking them now. It writes nothing.
+    ///
+    /// # Errors
+    /// If no member says which there are.
+    pub async fn members_now(&self) -> Result<Probed, EngineError> {
+        Ok(self.probed(self.fresh_roll().await?))
+    }
+
+    pub(super) fn probed(&self, roll: Roll) -> Probed {
+        let versions = roll.known.into_iter().map(|it| (it.url, it.text)).collect();
+        Probed { fence: self.fence(), versions, silent: roll.silent }
+    }
+
+    /// Asks all members, and takes the fence that they allow.
+    pub(super) async fn fresh_roll(&self) -> Result<Roll, EngineError> {
+        let roll = self.call_roll().await;
+        // Also if nobody answers: whoever comes back may have any version.
+        let is_fresh = roll.as_ref().is_ok_and(Roll::has_fresh_reads);
+        self.has_fresh_reads.store(is_fresh, Ordering::Relaxed);
+        roll
+    }
+
+    /// What [`Self::watch_members`] does each minute.
     pub async fn look_at_members(&self) {
         let before = self.fence();
-        let roll = self.call_roll().await;
-        let is_fresh = roll.is_ok_and(|roll| roll.has_fresh_reads());
-        self.has_fresh_reads.store(is_fresh, Ordering::Relaxed);
+        let is_fresh = self.fresh_roll().await.is_ok_and(|roll| roll.has_fresh_reads());
         let fence = self.fence();
         if fence != before {
             tracing::info!(
@@ -69,7 +89,7 @@ impl Etcd {
     }
 
     /// Asks the configured members, and those that they name.
-    pub(super) async fn call_roll(&self) -> Result<Roll, EngineError> {
+    async fn call_roll(&self) -> Result<Roll, EngineError> {
         let told = join_all(self.members.iter().map(Member::status)).await;
         let (mut known, mut silent) = (Vec::new(), Vec::new());
         for (member, told) in self.members.iter().zip(told) {

@@ -62,17 +62,22 @@ const BY_HAND: &[(&str, &str, &str)] = &[
     ),
     (
         "docs/operators/cluster.md",
+        "DISPATCHD_TOKEN=$(sudo -u dispatchd dispatchd operator add ann --role admin --config /etc/dispatchd/dispatchd.toml)",
+        "needs root on three machines; `nodes` and `clustered` run the commands",
+    ),
+    (
+        "docs/operators/cluster.md",
         "apt install --yes etcd-server",
         "needs root on three machines; `nodes` and `clustered` run the commands",
     ),
     (
         "docs/operators/cluster.md",
-        "dispatchd cluster status",
+        "etcdctl --endpoints http://10.0.0.1:2379 member list",
         "needs root on three machines; `nodes` and `clustered` run the commands",
     ),
     (
         "docs/operators/cluster.md",
-        "sudo -u dispatchd dispatchd cluster invite b --config /etc/dispatchd/dispatchd.toml > invite.token",
+        "sudo -u dispatchd dispatchd cluster invite b --config /etc/dispatchd/dispatchd.toml \\",
         "needs root on three machines; `nodes` and `clustered` run the commands",
     ),
     (
@@ -87,17 +92,17 @@ const BY_HAND: &[(&str, &str, &str)] = &[
     ),
     (
         "docs/operators/cluster.md",
-        "systemctl restart etcd",
-        "needs root on three machines; `nodes` and `clustered` run the commands",
-    ),
-    (
-        "docs/operators/cluster.md",
         "systemctl stop dispatchd",
         "needs root on three machines; `nodes` and `clustered` run the commands",
     ),
     (
         "docs/operators/cluster.md",
         "systemctl stop dispatchd && rm --recursive /var/lib/dispatchd/*",
+        "needs root on three machines; `nodes` and `clustered` run the commands",
+    ),
+    (
+        "docs/operators/cluster.md",
+        "systemctl stop etcd && rm --recursive --force /var/lib/etcd/default",
         "needs root on three machines; `nodes` and `clustered` run the commands",
     ),
     (
