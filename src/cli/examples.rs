@@ -147,13 +147,7 @@ const EXAMPLES: &[(&str, &[Example])] = &[
     ),
     ("operator list", &[("With roles", "dispatchd operator list")]),
     ("operator revoke", &[("At once", "dispatchd operator revoke ann")]),
-    (
-        "cluster",
-        &[(
-            "Is every member there?",
-            "dispatchd cluster status --config /etc/dispatchd/dispatchd.toml",
-        )],
-    ),
+    ("cluster", &[("Is every member there?", "dispatchd cluster status --config dispatchd.toml")]),
     (
         "cluster invite",
         &[(
@@ -171,35 +165,26 @@ const EXAMPLES: &[(&str, &[Example])] = &[
     ("cluster status", &[("For a script", "dispatchd cluster status --json")]),
     (
         "cluster remove",
-        &[(
-            "A machine that is gone",
-            "dispatchd cluster remove b --config /etc/dispatchd/dispatchd.toml",
-        )],
+        &[("A machine that is gone", "dispatchd cluster remove b --config dispatchd.toml")],
     ),
     (
         "cluster init",
         &[(
             "On the machine that has the data, with the server stopped",
-            "dispatchd cluster init --config /etc/dispatchd/dispatchd.toml",
+            "dispatchd cluster init --config dispatchd.toml",
         )],
     ),
     (
         "cluster leave",
-        &[(
-            "With the server stopped",
-            "dispatchd cluster leave --config /etc/dispatchd/dispatchd.toml",
-        )],
+        &[("With the server stopped", "dispatchd cluster leave --config dispatchd.toml")],
     ),
     (
         "cluster recover",
         &[
-            (
-                "How far is this member?",
-                "dispatchd cluster recover --config /etc/dispatchd/dispatchd.toml",
-            ),
+            ("How far is this member?", "dispatchd cluster recover --config dispatchd.toml"),
             (
                 "On the member that has applied the most",
-                "dispatchd cluster recover --yes --config /etc/dispatchd/dispatchd.toml",
+                "dispatchd cluster recover --yes --config dispatchd.toml",
             ),
         ],
     ),

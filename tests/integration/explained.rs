@@ -88,10 +88,17 @@ async fn every_example_does_what_it_says_or_fails_for_what_is_not_there() {
                 bash(&line.replace("https://phones.example.com", &closed), folder.path());
             here.env("DISPATCHD_SERVER", &server.operators).env("DISPATCHD_TOKEN", &token);
             here.env("DISPATCHD_SERVER__PHONES", phones);
+            // A command of a cluster takes an engine. This one is not there.
+            if line.contains("dispatchd cluster") {
+                here.env("DISPATCHD_CLUSTER__ENGINE", format!("[{closed:?}]"));
+            }
             let output = run(&mut here);
             let said = String::from_utf8_lossy(&output.stderr);
             let code = output.status.code().unwrap();
-            assert!([0, 1].contains(&code), "{words:?}: {line}: {code}: {said}");
+            // A single server refuses questions about its cluster, and makes no invite for `cluster join`.
+            let refusals = ["in no cluster", "invite.token is empty"];
+            let is_alone = code == 2 && refusals.iter().any(|refusal| said.contains(refusal));
+            assert!(is_alone || [0, 1].contains(&code), "{words:?}: {line}: {code}: {said}");
             ran += 1;
         }
     }
