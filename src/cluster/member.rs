@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     clock::Timestamp,
     operators::is_node_name,
-    registry::{NodeId, RowKind, Rows},
+    registry::{NodeId, Registry, RowKind, Rows},
 };
 
 /// A node of the cluster, as all nodes know it. The key of its row is its name.
@@ -40,6 +40,16 @@ struct MemberV1 {
 impl Member {
     /// The kind of its row.
     pub const KIND: RowKind = RowKind::Member;
+
+    /// All members that `registry` knows, also before it is loaded, in the order of their names. One that cannot be read is left out.
+    pub fn all(registry: &Registry) -> Vec<Self> {
+        let mut members = Vec::new();
+        registry.rows_so_far().each(Self::KIND, |name, row| match Self::read(name, row) {
+            Some(member) => members.push(member),
+            None => tracing::error!("the registry has a member that cannot be read"),
+        });
+        members
+    }
 
     /// A member of its row. None if the row is none that was written.
     pub fn read(name: &[u8], row: &[u8]) -> Option<Self> {

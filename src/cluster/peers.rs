@@ -23,7 +23,7 @@ use crate::{
     clock::SharedClock,
     limits,
     lock::lock,
-    registry::{EntryFormat, Hold, NodeId, Registry, RowKind},
+    registry::{EntryFormat, Hold, NodeId, Registry},
     shared_log::SharedLog,
 };
 
@@ -86,14 +86,7 @@ impl Peers {
 
     /// The nodes of the cluster, by the rows of this node.
     fn members(&self) -> Vec<Member> {
-        let mut members = Vec::new();
-        self.shared.registry.rows_so_far().each(RowKind::Member, |name, row| {
-            match Member::read(name, row) {
-                Some(member) => members.push(member),
-                None => tracing::error!("the registry has a member that cannot be read"),
-            }
-        });
-        members
+        Member::all(&self.shared.registry)
     }
 
     fn is_own(&self, member: &Member) -> bool {
@@ -278,7 +271,7 @@ mod tests {
     use crate::{
         clock::{Clock as _, SystemClock, Timestamp},
         operators::{OperatorsError, tests::started},
-        registry::{ClusterId, Rows},
+        registry::{ClusterId, RowKind, Rows},
         shared_log::MemoryLog,
     };
 

@@ -11,16 +11,13 @@ use super::{
 };
 use crate::{
     files::SharedDisk,
-    registry::{Registry, RowKind},
+    registry::Registry,
     shared_log::{EngineError, SharedLog},
 };
 
 /// The other members, by the rows of a registry that may not be loaded.
 pub fn other_members(registry: &Registry, own: &Identity) -> Vec<Member> {
-    let mut members = Vec::new();
-    registry
-        .rows_so_far()
-        .each(RowKind::Member, |name, row| members.extend(Member::read(name, row)));
+    let mut members = Member::all(registry);
     members.retain(|member| member.name != own.name);
     members
 }

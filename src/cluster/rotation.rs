@@ -131,10 +131,8 @@ impl KeyRotation {
     }
 
     fn seen(&self) -> Seen {
-        let mut seen = Seen { members: Vec::new(), sealed: Vec::new() };
-        let rows = self.registry.rows_so_far();
-        rows.each(RowKind::Member, |name, row| seen.members.extend(Member::read(name, row)));
-        rows.each(RowKind::EntryKey, |key, row| {
+        let mut seen = Seen { members: Member::all(&self.registry), sealed: Vec::new() };
+        self.registry.rows_so_far().each(RowKind::EntryKey, |key, row| {
             if let Some((number, node)) = read_key(key)
                 && node == self.identity.node
             {
@@ -198,17 +196,16 @@ impl KeyRotation {
     /// Destroys the keys that no entry to come can have, and those that are too old.
     fn destroy(&self, seen: &Seen) -> Result<(), RotationError> {
         let numbers = self.keys.numbers();
-        let everywhere = seen.members.iter().map(|member| member.key).min().unwrap_or(0);
+        let everywhere = everywhere(&seen.members);
         let published = numbers.iter().filter(|number| **number <= everywhere).count();
         // The last of these and the one before it may still be used.
         let unused = published.saturating_sub(2);
         let now = self.clock.now();
-        let is_old = |number: u32| starts_at(number).plus(limits::CLUSTER_KEY_AGE_MAX) <= now;
         let newest = self.keys.newest_number();
         let dead: Vec<_> = numbers
             .iter()
             .enumerate()
-            .filter(|(at, number)| **number != newest && (*at < unused || is_old(**number)))
+            .filter(|(at, number)| **number != newest && (*at < unused || is_old(**number, now)))
             .map(|(_, number)| *number)
             .collect();
         if !dead.is_empty() {
@@ -229,10 +226,9 @@ impl KeyRotation {
             if sealed.iter().any(|(number, _)| newest < *number) {
                 return Ok(());
             }
-            let everywhere = members.iter().map(|member| member.key).min().unwrap_or(0);
+            let everywhere = everywhere(&members);
             for (number, node) in sealed {
-                let is_old = starts_at(number).plus(limits::CLUSTER_KEY_AGE_MAX) <= rows.now();
-                if number <= everywhere || is_old {
+                if number <= everywhere || is_old(number, rows.now()) {
                     rows.remove(RowKind::EntryKey, &write_key(number, node));
                 }
             }
@@ -250,6 +246,16 @@ impl KeyRotation {
         self.registry.change_rows::<_, ChangeError>(plan).await?;
         Ok(())
     }
+}
+
+/// The newest key that every member has.
+fn everywhere(members: &[Member]) -> u32 {
+    members.iter().map(|member| member.key).min().unwrap_or(0)
+}
+
+/// Whether a key must be destroyed at `now`, whoever needs it.
+fn is_old(number: u32, now: Timestamp) -> bool {
+    starts_at(number).plus(limits::CLUSTER_KEY_AGE_MAX) <= now
 }
 
 /// The key of a row: the number of the key of entries, and the member to which it is sealed.
