@@ -23,7 +23,8 @@
 //! # How to run
 //!
 //! `cargo bench --bench lookup` takes about a minute. `cargo bench --bench lookup -- --tls` compares lookups over TLS 1.3 with
-//! nginx, which returns a fixed body, in the same way (see `tls.rs`). These variables change the amounts:
+//! nginx, which returns a fixed body, in the same way (see `tls.rs`). `cargo bench --bench lookup -- --cluster` compares a node of a
+//! cluster with a server alone (see `cluster/mod.rs`). These variables change the amounts:
 //!
 //! - `BENCH_BLOCKS`, `BENCH_ROUNDS` (rounds in a block), `BENCH_SLICE_MS`, `BENCH_CONNECTIONS`, `BENCH_HANDLES`.
 //! - `BENCH_PIN=0` lets every process use every processor, with `BENCH_THREADS` serving threads.
@@ -40,6 +41,7 @@
 //!
 //! Other load on the host lowers all figures. The column "waited" shows by how much.
 
+mod cluster;
 mod load;
 mod overload;
 mod peer;
@@ -59,6 +61,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// This argument compares lookups over TLS with nginx instead.
 const TLS: &str = "--tls";
+/// This argument compares a node of a cluster with a server alone instead.
+const CLUSTER: &str = "--cluster";
+/// Connections of this comparison.
+const CLUSTER_CONNECTIONS: usize = 512;
 
 /// The amounts to measure.
 struct Amounts {
@@ -106,6 +112,9 @@ fn main() -> anyhow::Result<ExitCode> {
         overload::run(&Amounts::from_env()?)?;
     } else if arguments.iter().any(|argument| argument == TLS) {
         tls::run(&Amounts::from_env()?)?;
+    } else if arguments.iter().any(|argument| argument == CLUSTER) {
+        let connections = number("BENCH_CONNECTIONS", CLUSTER_CONNECTIONS)?;
+        cluster::run(&Amounts { connections, ..Amounts::from_env()? })?;
     } else if arguments.iter().any(|argument| argument == "--bench") {
         rounds::run(&Amounts::from_env()?)?;
     } else {

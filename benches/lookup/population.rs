@@ -142,6 +142,15 @@ impl Population {
         (0..count).map(request).collect()
     }
 
+    /// Prepares the check-in of a device.
+    pub(crate) fn check_in(&self, device: usize) -> Vec<u8> {
+        let token = self.token(device);
+        format!(
+            "POST /v1/devices/me/check-in HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\ncontent-length: 0\r\n\r\n"
+        )
+        .into_bytes()
+    }
+
     /// Prepares `count` batches.
     pub(crate) fn batches(&self, connection: usize, count: usize) -> Vec<Vec<u8>> {
         let token = self.token(connection);

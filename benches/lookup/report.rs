@@ -15,6 +15,29 @@ const BAR_QUOTAS: f64 = 0.95;
 /// The least ratio of lookups over TLS to requests that nginx answers from its configuration.
 const BAR_TLS: f64 = 0.85;
 
+/// The most processor time of a lookup at a node of a cluster, as a multiple of that at a server alone.
+const BAR_CLUSTER: f64 = 1.10;
+
+/// Prints the table of a server alone and a node of a cluster, and the bar, if there is one for these requests.
+pub(crate) fn print_cluster(
+    amounts: &Amounts,
+    requests: &str,
+    [alone, node]: &[Series; 2],
+    has_bar: bool,
+) {
+    println!("\n{requests}");
+    print_head(amounts, "alone");
+    print_series("alone", alone, alone);
+    print_series("in cluster", node, alone);
+    let ratio = node.median(cpu_us) / alone.median(cpu_us);
+    let verdict = match (has_bar, ratio <= BAR_CLUSTER) {
+        (false, _) => String::new(),
+        (true, true) => format!(", bar {BAR_CLUSTER:.2}: met"),
+        (true, false) => format!(", bar {BAR_CLUSTER:.2}: NOT MET"),
+    };
+    println!("\nprocessor time in a cluster / alone: {ratio:.3}{verdict}");
+}
+
 /// Prints the table of lookups over TLS and its bar.
 pub(crate) fn print_tls(amounts: &Amounts, nginx: &Series, dispatchd: &Series) {
     print_head(amounts, "nginx");
