@@ -24,11 +24,15 @@ use crate::{
     shutdown::Shutdown,
 };
 
-/// Makes the rounds of the fence, and wakes those who wait for them on the current runtime, until what this returns is dropped.
-pub(super) fn spawn_rounds(fence: &Fence, shutdown: &Shutdown) -> AbortOnDropHandle<()> {
+/// Makes the rounds of the fence on `runtime`, and wakes those who wait for them beside the phones, until what this returns is dropped.
+pub(super) fn spawn_rounds(
+    fence: &Fence,
+    runtime: &RuntimeHandle,
+    shutdown: &Shutdown,
+) -> AbortOnDropHandle<()> {
     let (fence, shutdown) = (fence.clone(), shutdown.clone());
     // Not tracked: a stop waits for requests under way, and they wait behind the fence.
-    AbortOnDropHandle::new(RuntimeHandle::current().spawn(async move {
+    AbortOnDropHandle::new(runtime.spawn(async move {
         let rounds = async { tokio::join!(fence.run(), fence.relay()) };
         if AssertUnwindSafe(rounds).catch_unwind().await.is_err() {
             shutdown.crashed("fence");

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use tokio::{runtime::Handle, time::sleep};
+use tokio::{
+    runtime::{Builder, Runtime},
+    time::sleep,
+};
 
 use super::node::NodeParts;
 use crate::{
@@ -24,7 +27,33 @@ use crate::{
 pub(super) struct Membership {
     pub(super) member: LogMember,
     pub(super) parts: NodeParts,
+    runtime: EngineRuntime,
     is_probed: bool,
+}
+
+/// Where the connections to the engine and the rounds of the fence run: a thread of their own. On a runtime of several threads each
+/// answer of the engine goes from one to the next, and a lookup takes measurably longer.
+pub(super) struct EngineRuntime(Option<Runtime>);
+
+impl EngineRuntime {
+    fn start() -> anyhow::Result<Self> {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("engine")
+            .enable_all()
+            .build()
+            .context("starting the thread of the engine")?;
+        Ok(Self(Some(runtime)))
+    }
+}
+
+impl Drop for EngineRuntime {
+    fn drop(&mut self) {
+        // The last one may be dropped by a task, which must not wait.
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 impl Membership {
@@ -65,7 +94,12 @@ impl Membership {
                 data.display()
             )
         };
-        let engine = Arc::new(Etcd::new(&config.cluster.etcd()?)?);
+        let runtime = EngineRuntime::start()?;
+        let handle = runtime.0.as_ref().context("it was started")?.handle().clone();
+        let engine = {
+            let _connections = handle.enter();
+            Arc::new(Etcd::new(&config.cluster.etcd()?)?)
+        };
         let is_probed = match engine.probe().await {
             Ok(probed) => {
                 tell(&probed);
@@ -81,20 +115,25 @@ impl Membership {
         let client = MemberClient::new(identity.token.clone(), members_ca)?;
         let member = LogMember {
             log: Arc::clone(&engine) as _,
-            runtime: Handle::current(),
+            runtime: handle,
             cluster: identity.cluster,
             node: identity.node,
             keys: Arc::clone(&keys) as _,
             format: EntryFormat::NEWEST,
         };
         let parts = NodeParts { identity, keys, client, engine };
-        Ok(Some(Self { member, parts, is_probed }))
+        Ok(Some(Self { member, parts, runtime, is_probed }))
     }
 
     /// Changes the keys of entries, and asks the engine now and then which members it has: an older one that comes may answer reads with
-    /// stale data. Stops a node whose next entry is gone: only a start takes the state of another member over.
-    pub(super) fn serve(self, registry: &Arc<Registry>, clock: &SharedClock, shutdown: &Shutdown) {
-        let Self { is_probed, parts: NodeParts { identity, keys, engine, .. }, .. } = self;
+    /// stale data. Stops a node whose next entry is gone: only a start takes the state of another member over. What this returns must outlive the registry.
+    pub(super) fn serve(
+        self,
+        registry: &Arc<Registry>,
+        clock: &SharedClock,
+        shutdown: &Shutdown,
+    ) -> EngineRuntime {
+        let Self { is_probed, parts: NodeParts { identity, keys, engine, .. }, runtime, .. } = self;
         let rotation = KeyRotation::new(identity, keys, Arc::clone(registry), Arc::clone(clock));
         let (stop, registry) = (shutdown.clone(), Arc::clone(registry));
         shutdown.spawn("cluster", async move {
@@ -108,6 +147,7 @@ impl Membership {
                 () = stop.stopping() => {}
             }
         });
+        runtime
     }
 }
 

@@ -52,8 +52,13 @@ use tokio::task::spawn_blocking;
 use tokio_util::task::AbortOnDropHandle;
 
 use self::{
-    descriptors::ConnectionLimits, directory::Directory, listeners::Listeners,
-    membership::Membership, modules::Modules, node::NodeParts, services::Services,
+    descriptors::ConnectionLimits,
+    directory::Directory,
+    listeners::Listeners,
+    membership::{EngineRuntime, Membership},
+    modules::Modules,
+    node::NodeParts,
+    services::Services,
 };
 pub use self::{
     directory::Addresses,
@@ -83,6 +88,8 @@ pub struct Server {
     listeners: Listeners,
     /// Ends the rounds of the fence when this is dropped.
     _rounds: Option<AbortOnDropHandle<()>>,
+    /// Of a node of a cluster. It outlives the registry.
+    engine_runtime: Option<EngineRuntime>,
     phone_threads: Vec<JoinHandle<()>>,
     responding: notify::PhoneThreads,
     /// None if it cannot be made.
@@ -102,10 +109,11 @@ impl Server {
         let membership = Membership::open(config, &directory.disk).await?;
         let node = membership.as_ref();
         let node = node.map(|it| (it.member.clone(), Some(it.parts.clone())));
-        let server = Self::start_in(directory, config, node).await?;
+        let mut server = Self::start_in(directory, config, node).await?;
         if let Some(membership) = membership {
             let clock: SharedClock = Arc::clone(&server.directory.clock) as _;
-            membership.serve(&server.modules.registry, &clock, &server.shutdown);
+            let engine = membership.serve(&server.modules.registry, &clock, &server.shutdown);
+            server.engine_runtime = Some(engine);
         }
         Ok(server)
     }
@@ -132,6 +140,7 @@ impl Server {
         let clock: SharedClock = Arc::clone(&directory.clock) as _;
         let tls = tls::open(&config.tls, &clock).await?;
         let shutdown = Shutdown::new();
+        let engine = node.as_ref().map(|(member, _)| member.runtime.clone());
         let [(phones, phone_sockets), (operators, operator_sockets)] = bind(config)?;
         let open = {
             let (config, clock, shutdown) = (config.clone(), Arc::clone(&clock), shutdown.clone());
@@ -149,8 +158,8 @@ impl Server {
         let served = tls::of_listeners(tls.as_ref(), &config.tls);
         let listeners = Listeners::new(services, served, admissions, &shutdown);
 
-        let fence = modules.fence.as_ref();
-        let rounds = fence.map(|fence| listeners::spawn_rounds(fence, &shutdown));
+        let fence = modules.fence.as_ref().zip(engine);
+        let rounds = fence.map(|(fence, on)| listeners::spawn_rounds(fence, &on, &shutdown));
         let node = modules.node.as_ref();
         if let Some(node) = node {
             node::spawn_peers(&node.peers, &shutdown);
@@ -163,6 +172,7 @@ impl Server {
             tls,
             listeners,
             _rounds: rounds,
+            engine_runtime: None,
             phone_threads: Vec::new(),
             responding: notify::PhoneThreads::default(),
             operators_socket,
