@@ -39,8 +39,8 @@ pub const WAITING_BODIES_BYTES_MAX: usize = 32 * 1024 * 1024;
 pub const BATCH_HANDLES_MAX: usize = 1_000;
 /// Bytes of a device's display name.
 pub const DEVICE_NAME_BYTES_MAX: usize = 128;
-/// Bytes of the token in an `Authorization` header; a valid one is far shorter.
-pub const TOKEN_BYTES_MAX: usize = 128;
+/// Bytes of the token in an `Authorization` header. Valid ones are far shorter, but that of a node, which has 131.
+pub const TOKEN_BYTES_MAX: usize = 160;
 /// Open connections of one listening socket; each thread of the phones' listener has its own. Further ones are closed.
 pub const CONNECTIONS_MAX: usize = 16_384;
 /// The part of the phones' connections, as a divisor, that one network ([`network_of`]) may hold by default. Phones of a carrier
@@ -370,6 +370,10 @@ pub const CLUSTER_MEMBERS_MAX: usize = 64;
 pub const CLUSTER_ADDRESS_BYTES_MAX: usize = 300;
 /// How long an invite to a cluster is good.
 pub const CLUSTER_INVITE_LIFETIME: Duration = Duration::from_secs(3_600);
+/// How often a node that joins or takes another one's state asks for it while that one is behind.
+pub const CLUSTER_JOIN_ATTEMPTS_MAX: u32 = 20;
+/// Pause between these attempts: about as long as a node takes to store a new key of entries.
+pub const CLUSTER_JOIN_PAUSE: Duration = Duration::from_millis(500);
 /// From the beginning of a round in which a node asks all others to the next one.
 pub const CLUSTER_PEER_PAUSE: Duration = Duration::from_secs(1);
 /// How long a node waits for the answer of another one about its place and its clock.

@@ -1,6 +1,7 @@
 //! [`ClusterKeys`]: the keys of entries that this node has, and the private half of its receiving key.
 //!
-//! They lie in a keyring of their own, below `keys/cluster`. So to drop one writes the keyring anew under a new root key, and no older
+//! They lie in a keyring of their own, below `keys/cluster`. Its root key lies beside that of the log's keyring, if `keys.root_key` names
+//! another place. So to drop one writes the keyring anew under a new root key, and no older
 //! copy of the file can be opened. A key of entries has the number of the hour in which it was made, or the next free one. The private
 //! halves of receiving keys have numbers from [`RECEIVING`] on.
 
@@ -10,6 +11,7 @@ use std::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
+    time::Duration,
 };
 
 use aws_lc_rs::agreement::{PrivateKey, X25519};
@@ -19,6 +21,7 @@ use crate::{
     clock::{Hour, Timestamp},
     envelope::{HourKey, KeyFiles, Keyring, KeyringError},
     files::{self, SharedDisk},
+    limits,
     registry::{EntryKey, EntryKeys},
 };
 
@@ -45,24 +48,31 @@ impl ClusterKeys {
         Self { keyring, held_back: AtomicU32::new(NONE) }
     }
 
-    fn files(data: &Path) -> KeyFiles {
-        KeyFiles::new(&Self::directory(data), None)
+    /// Where the keys of the data directory `data` lie. `root_key` is the file of the log's root key, if the configuration names one: that
+    /// of these keys has the same name and `.cluster`.
+    pub fn files(data: &Path, root_key: Option<&Path>) -> KeyFiles {
+        let root_key = root_key.map(|path| {
+            let mut name = path.as_os_str().to_owned();
+            name.push(".cluster");
+            PathBuf::from(name)
+        });
+        KeyFiles::new(&Self::directory(data), root_key.as_deref())
     }
 
-    /// Opens the keys of the data directory `data`, and makes an empty keyring if there is none.
+    /// Opens the keys in `files`, and makes an empty keyring if there is none.
     ///
     /// # Errors
     /// If a file cannot be used.
-    pub fn open_or_create(disk: SharedDisk, data: &Path) -> Result<Self, KeyringError> {
-        Ok(Self::new(Keyring::open(disk, Self::files(data), false)?))
+    pub fn open_or_create(disk: SharedDisk, files: KeyFiles) -> Result<Self, KeyringError> {
+        Ok(Self::new(Keyring::open(disk, files, false)?))
     }
 
-    /// Opens the keys of the data directory `data`. None if no key of entries is there: then the node can read nothing.
+    /// Opens the keys in `files`. None if no key of entries is there: then the node can read nothing.
     ///
     /// # Errors
     /// If a file is missing, or cannot be used.
-    pub fn open(disk: SharedDisk, data: &Path) -> Result<Option<Self>, KeyringError> {
-        let keys = Self::new(Keyring::open(disk, Self::files(data), true)?);
+    pub fn open(disk: SharedDisk, files: KeyFiles) -> Result<Option<Self>, KeyringError> {
+        let keys = Self::new(Keyring::open(disk, files, true)?);
         Ok((!keys.numbers().is_empty()).then_some(keys))
     }
 
@@ -129,12 +139,11 @@ impl ClusterKeys {
         self.keyring.prune(&hours)
     }
 
-    /// Destroys all keys of the data directory `data`, and removes their files.
+    /// Destroys all keys in `files`, and removes the files.
     ///
     /// # Errors
     /// If a file cannot be written or removed.
-    pub fn remove(disk: SharedDisk, data: &Path) -> Result<(), KeyringError> {
-        let files = Self::files(data);
+    pub fn remove(disk: SharedDisk, files: KeyFiles) -> Result<(), KeyringError> {
         // One file without the other opens nothing.
         if files.keyring.exists() && files.root_key.exists() {
             let keyring = Keyring::open(disk, files.clone(), true)?;
@@ -199,6 +208,16 @@ pub(super) fn next_number(newest: u32, now: Timestamp) -> u32 {
     hour.min(RECEIVING - 1).max(newest + 1)
 }
 
+/// The begin of the hour in which a key was made.
+pub(super) fn starts_at(number: u32) -> Timestamp {
+    Timestamp::EPOCH.plus(Duration::from_secs(u64::from(number) * 3_600))
+}
+
+/// Whether a key must be destroyed at `now`, whoever needs it.
+pub(super) fn is_old(number: u32, now: Timestamp) -> bool {
+    starts_at(number).plus(limits::CLUSTER_KEY_AGE_MAX) <= now
+}
+
 /// The public half of a receiving key.
 pub(super) fn public_half(private: &[u8; 32]) -> [u8; 32] {
     let public =
@@ -224,6 +243,12 @@ impl EntryKeys for ClusterKeys {
         let key = self.bytes(id).filter(|_| id < RECEIVING)?;
         Some(Arc::new(EntryKey::new(id, &key)))
     }
+
+    /// Keys come in their order, and none that is too old: see [`KeyRotation`](super::KeyRotation).
+    fn is_gone(&self, id: u32, now: Timestamp) -> bool {
+        // The key itself is looked for last: it may come at this moment, and a newer one with it.
+        (id < self.newest_number() || is_old(id, now)) && self.bytes(id).is_none()
+    }
 }
 
 #[cfg(test)]
@@ -231,18 +256,28 @@ mod tests {
     use super::*;
     use crate::files::OsDisk;
 
+    fn files(data: &Path) -> KeyFiles {
+        ClusterKeys::files(data, None)
+    }
+
     fn open(data: &Path) -> ClusterKeys {
-        ClusterKeys::open(OsDisk::shared(), data).unwrap().expect("there is a key")
+        ClusterKeys::open(OsDisk::shared(), files(data)).unwrap().expect("there is a key")
     }
 
     #[test]
     fn keys_that_were_put_are_there_after_a_restart_until_they_are_destroyed() {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path();
-        assert!(ClusterKeys::open(OsDisk::shared(), data).is_err(), "nothing is made by itself");
-        let keys = ClusterKeys::open_or_create(OsDisk::shared(), data).unwrap();
+        assert!(
+            ClusterKeys::open(OsDisk::shared(), files(data)).is_err(),
+            "nothing is made by itself"
+        );
+        let keys = ClusterKeys::open_or_create(OsDisk::shared(), files(data)).unwrap();
         keys.receiving().unwrap();
-        assert!(ClusterKeys::open(OsDisk::shared(), data).unwrap().is_none(), "no key of entries");
+        assert!(
+            ClusterKeys::open(OsDisk::shared(), files(data)).unwrap().is_none(),
+            "no key of entries"
+        );
         let made = keys.ensure(7).unwrap();
         keys.put(&[(5, Zeroizing::new([5; 32])), (7, Zeroizing::new([1; 32]))]).unwrap();
         let again = open(data);
@@ -253,18 +288,34 @@ mod tests {
         );
         again.destroy(&[5]).unwrap();
         assert_eq!(open(data).numbers(), [7]);
+        let now = starts_at(7);
+        assert_eq!([5, 6, 7, 8].map(|id| again.is_gone(id, now)), [true, true, false, false]);
+        assert!(again.is_gone(8, starts_at(8).plus(limits::CLUSTER_KEY_AGE_MAX)));
     }
 
     #[test]
     fn a_receiving_key_stays_until_it_is_renewed() {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path();
-        let keys = ClusterKeys::open_or_create(OsDisk::shared(), data).unwrap();
+        let keys = ClusterKeys::open_or_create(OsDisk::shared(), files(data)).unwrap();
         keys.ensure(1).unwrap();
         let first = keys.receiving().unwrap();
         assert_eq!(open(data).receiving().unwrap(), first);
         let second = keys.renew_receiving().unwrap();
         assert_ne!(second, first);
         assert_eq!(open(data).receiving().unwrap(), second);
+    }
+
+    #[test]
+    fn the_root_key_lies_beside_that_of_the_log() {
+        let (data, roots) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let files = ClusterKeys::files(data.path(), Some(&roots.path().join("root.key")));
+        let keys = ClusterKeys::open_or_create(OsDisk::shared(), files.clone()).unwrap();
+        keys.ensure(7).unwrap();
+        assert!(roots.path().join("root.key.cluster").exists());
+        assert!(!ClusterKeys::directory(data.path()).join("root.key").exists());
+        assert!(ClusterKeys::open(OsDisk::shared(), files.clone()).unwrap().is_some());
+        ClusterKeys::remove(OsDisk::shared(), files).unwrap();
+        assert_eq!(std::fs::read_dir(roots.path()).unwrap().count(), 0);
     }
 }

@@ -19,9 +19,9 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    envelope::KeyringError,
+    envelope::{KeyFiles, KeyringError},
     files::SharedDisk,
-    operators::{CLUSTER_KINDS, OperatorsError, TokenHash, add_node, operator_name},
+    operators::{CLUSTER_KINDS, OperatorsError, add_node, operator_name},
     registry::{EntryFormat, RowKind, StoppedRegistry, StoreError, genesis},
     shared_log::{Appended, EngineError, Head, SharedLog},
 };
@@ -68,7 +68,9 @@ pub enum FoundingError {
 pub struct Founder<'a> {
     /// The data directory, which the caller has locked.
     pub data: &'a Path,
-    /// Where its keys are written.
+    /// Where its keys lie.
+    pub keys: KeyFiles,
+    /// The disk of its keys.
     pub disk: SharedDisk,
     /// The node's name.
     pub name: String,
@@ -116,7 +118,7 @@ impl Founder<'_> {
             None => Identity::first(name),
         };
         identity.write(&self.disk, self.data)?;
-        let keys = ClusterKeys::open_or_create(SharedDisk::clone(&self.disk), self.data)?;
+        let keys = ClusterKeys::open_or_create(SharedDisk::clone(&self.disk), self.keys.clone())?;
         keys.ensure_first(self.now)?;
         self.append_genesis(&identity, log).await?;
         self.enter(&identity, &keys, registry)?;
@@ -161,10 +163,11 @@ impl Founder<'_> {
             joined_at: self.now,
             key: keys.newest_number(),
             receiving: keys.receiving()?,
+            public: identity.key().public(),
         };
         registry.follow_log(identity.cluster, &CLUSTER_KINDS, |rows| {
             member.put(rows);
-            Ok(add_node(rows, &identity.name, TokenHash::of(&identity.token))?)
+            Ok(add_node(rows, &identity.name, &member.public)?)
         })
     }
 }
@@ -177,7 +180,7 @@ mod tests {
     use crate::{
         clock::{ManualClock, SharedClock},
         files::OsDisk,
-        registry::{self, EntryKeys as _},
+        registry::{self, EntryKeys as _, NodePublicKey},
         shared_log::{Call, Fault, MemoryLog},
     };
 
@@ -192,7 +195,8 @@ mod tests {
 
     fn founder(data: &Path) -> Founder<'_> {
         let (name, address) = ("a".to_owned(), "http://a:1".to_owned());
-        Founder { data, disk: OsDisk::shared(), name, address, now: now() }
+        let keys = ClusterKeys::files(data, None);
+        Founder { data, keys, disk: OsDisk::shared(), name, address, now: now() }
     }
 
     async fn found(data: &Path, log: &MemoryLog) -> Result<Identity, FoundingError> {
@@ -210,7 +214,8 @@ mod tests {
         let each = |name: &[u8], row: &[u8]| members.push(Member::read(name, row).unwrap());
         registry.each_row(RowKind::Member, each).unwrap();
         registry.each_row(RowKind::Operator, |name, _| operators.push(name.to_vec())).unwrap();
-        let keys = ClusterKeys::open(OsDisk::shared(), data).unwrap().unwrap();
+        let keys =
+            ClusterKeys::open(OsDisk::shared(), ClusterKeys::files(data, None)).unwrap().unwrap();
         let [member] = &members[..] else { panic!("{members:?}") };
         assert_eq!(
             (&*member.name, member.node, &*member.address),
@@ -261,7 +266,7 @@ mod tests {
         assert_eq!(log.count(Call::Append), 0);
 
         let row = |rows: &mut crate::registry::Rows<'_>| {
-            Ok::<_, FoundingError>(add_node(rows, "a", TokenHash::of("do_x"))?)
+            Ok::<_, FoundingError>(add_node(rows, "a", &NodePublicKey([0; 32]))?)
         };
         open(folder.path()).change_rows(RowKind::Operator, row).unwrap();
         let refused = found(folder.path(), &log).await;

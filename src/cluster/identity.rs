@@ -7,21 +7,22 @@ use std::{
 
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
-use zeroize::{Zeroize as _, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::{
     files::{self, SharedDisk},
     ids,
-    operators::{OperatorToken, is_node_name},
+    operators::is_node_name,
     redacted::redacted_debug,
-    registry::{ClusterId, NodeId},
+    registry::{ClusterId, NodeId, NodeKey},
 };
 
 /// The file's name in the data directory.
 pub const IDENTITY_FILE_NAME: &str = "cluster.json";
 /// The name of the file that says that joining was begun.
 const JOINING_FILE_NAME: &str = "cluster.joining";
-const FORMAT: u32 = 1;
+/// The first one held a token that was given to every other node. No release wrote it.
+const FORMAT: u32 = 2;
 
 /// Who a node is. A data directory that has it belongs to a cluster, and is served with `cluster.engine` only.
 #[derive(Clone, PartialEq, Eq)]
@@ -32,8 +33,8 @@ pub struct Identity {
     pub node: NodeId,
     /// The node's name.
     pub name: String,
-    /// The token by which the other members know this one: that of its operator.
-    pub token: Zeroizing<String>,
+    /// The secret of its [`NodeKey`], by which the other members know what comes from it. No other node ever has it.
+    pub secret: Zeroizing<[u8; 32]>,
 }
 
 redacted_debug!(Identity);
@@ -54,7 +55,13 @@ pub enum IdentityError {
         /// Its format.
         format: u32,
     },
-    /// Others than the owner may read the token.
+    /// A version before the first release with clusters wrote it.
+    #[error(
+        "{}: format 1 is no longer read; make the cluster anew: run `dispatchd cluster leave` of the version before, then `dispatchd cluster init`",
+        .0.display()
+    )]
+    Former(PathBuf),
+    /// Others than the owner may read the secret.
     #[error("{}: mode {mode:03o} lets others read it; run: chmod 600 {}", .path.display(), .path.display())]
     TooOpen {
         /// The file.
@@ -79,12 +86,12 @@ pub(super) fn joining_marker(data: &Path) -> PathBuf {
 }
 
 #[derive(Serialize, Deserialize)]
-struct FileV1 {
+struct FileV2 {
     format: u32,
     cluster: String,
     node: u64,
     name: String,
-    token: String,
+    secret: Zeroizing<String>,
 }
 
 #[derive(Deserialize)]
@@ -102,8 +109,14 @@ impl Identity {
 
     /// A new node of a cluster.
     pub fn joining(cluster: ClusterId, name: String) -> Self {
-        let token = Zeroizing::new(OperatorToken::random().reveal().to_owned());
-        Self { cluster, node: NodeId(ids::random_u64()), name, token }
+        let mut secret = Zeroizing::new([0; 32]);
+        ids::fill_random(secret.as_mut());
+        Self { cluster, node: NodeId(ids::random_u64()), name, secret }
+    }
+
+    /// The node's key.
+    pub fn key(&self) -> NodeKey {
+        NodeKey::new(&self.secret)
     }
 
     /// Where it lies in the data directory `data`.
@@ -127,20 +140,22 @@ impl Identity {
             Ok(AnyFormat { format }) if FORMAT < format => {
                 return Err(IdentityError::Newer { path, format });
             }
+            Ok(AnyFormat { format: 1 }) => return Err(IdentityError::Former(path)),
             _ => {}
         }
-        let file = serde_json::from_slice::<FileV1>(&text).ok();
+        let file = serde_json::from_slice::<FileV2>(&text).ok();
         file.and_then(Self::of_file).map(Some).ok_or(IdentityError::Damaged(path))
     }
 
-    fn of_file(file: FileV1) -> Option<Self> {
+    fn of_file(file: FileV2) -> Option<Self> {
         let cluster = HEXLOWER.decode(file.cluster.as_bytes()).ok()?;
+        let secret = Zeroizing::new(HEXLOWER.decode(file.secret.as_bytes()).ok()?);
         let is_sound = file.format == FORMAT && is_node_name(&file.name);
         is_sound.then_some(Self {
             cluster: ClusterId(cluster.try_into().ok()?),
             node: NodeId(file.node),
             name: file.name,
-            token: Zeroizing::new(file.token),
+            secret: Zeroizing::new(secret.as_slice().try_into().ok()?),
         })
     }
 
@@ -149,15 +164,14 @@ impl Identity {
     /// # Errors
     /// If the file cannot be written.
     pub fn write(&self, disk: &SharedDisk, data: &Path) -> Result<(), IdentityError> {
-        let mut file = FileV1 {
+        let file = FileV2 {
             format: FORMAT,
             cluster: HEXLOWER.encode(&self.cluster.0),
             node: self.node.0,
             name: self.name.clone(),
-            token: self.token.to_string(),
+            secret: Zeroizing::new(HEXLOWER.encode(self.secret.as_ref())),
         };
         let text = Zeroizing::new(serde_json::to_vec(&file).expect("it has a JSON form"));
-        file.token.zeroize();
         let path = Self::path(data);
         let written = files::replace_secret(disk, &path, &text);
         written.map_err(|source| IdentityError::Io { path, source })
@@ -197,7 +211,7 @@ mod tests {
         assert_eq!(mode & 0o777, 0o600);
         assert_eq!(format!("{first:?}"), "Identity(…)");
         let other = Identity::joining(first.cluster, "b".to_owned());
-        assert!(other.node != first.node && *other.token != *first.token);
+        assert!(other.node != first.node && other.secret != first.secret);
         Identity::remove(data).unwrap();
         assert!(Identity::read(data).unwrap().is_none());
     }
@@ -206,10 +220,13 @@ mod tests {
     fn a_file_that_cannot_be_trusted_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let (data, path) = (folder.path(), Identity::path(folder.path()));
-        Identity::first("a".to_owned()).write(&OsDisk::shared(), data).unwrap();
+        let identity = Identity::first("a".to_owned());
+        identity.write(&OsDisk::shared(), data).unwrap();
         let text = fs::read_to_string(&path).unwrap();
         for (from, to, expected) in [
-            ("\"format\":1", "\"format\":2", "format 2 is newer"),
+            ("\"format\":2", "\"format\":3", "format 3 is newer"),
+            ("\"format\":2", "\"format\":1", "make the cluster anew"),
+            ("\"secret\":\"", "\"secret\":\"00", "damaged"),
             ("\"cluster\":\"", "\"cluster\":\"0", "damaged"),
             ("\"name\":\"a\"", "\"name\":\"a b\"", "damaged"),
             ("}", "", "damaged"),
@@ -217,7 +234,8 @@ mod tests {
             assert!(text.contains(from), "{from}");
             fs::write(&path, text.replace(from, to)).unwrap();
             let error = Identity::read(data).unwrap_err().to_string();
-            assert!(error.contains(expected) && !error.contains("do_"), "{error}");
+            assert!(error.contains(expected), "{error}");
+            assert!(!error.contains(&HEXLOWER.encode(identity.secret.as_ref())));
         }
         fs::write(&path, text).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();

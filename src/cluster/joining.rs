@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! 1  write cluster.joining                       crash after: joining again removes what follows
-//! 2  make the receiving key and the token        the same
+//! 2  make the receiving key and the node's key   the same
 //! 3  POST /v1/cluster/join                       the same; the invite may be used, and the node a member: remove it, invite it again
 //! 4  take the store, then the keys               the same
 //! 5  write cluster.json                          the directory belongs to the cluster
@@ -17,16 +17,17 @@ use std::{
 };
 
 use data_encoding::HEXLOWER;
+use tokio::time::sleep;
 
 use super::{
     entry_keys::ClusterKeys,
     identity::{Identity, IdentityError, joining_marker},
-    member_client::{ClientError, JoinRequest, MemberClient},
+    member_client::{Callee, ClientError, JoinRequest, MemberClient},
 };
 use crate::{
-    envelope::KeyringError,
+    envelope::{KeyFiles, KeyringError},
     files::{self, AtomicFile, SharedDisk},
-    operators::TokenHash,
+    limits,
     registry::{ClusterId, EntryFormat, NodeId, cluster_of},
     shared_log::{EngineError, Head, SharedLog},
     verification::{HashKey, HashKeyError},
@@ -88,6 +89,8 @@ fn io_at(path: &Path) -> impl FnOnce(io::Error) -> JoinError + '_ {
 pub struct Candidate<'a> {
     /// Its data directory, which the caller has locked.
     pub data: &'a Path,
+    /// Where its keys lie.
+    pub keys: KeyFiles,
     /// The disk of its keys.
     pub disk: SharedDisk,
     /// Its name.
@@ -114,7 +117,7 @@ impl Candidate<'_> {
         }
         let marker = joining_marker(self.data);
         if marker.exists() {
-            ClusterKeys::remove(SharedDisk::clone(&self.disk), self.data)?;
+            ClusterKeys::remove(SharedDisk::clone(&self.disk), self.keys.clone())?;
             let store = self.data.join(STORE);
             for path in [files::unfinished_name(&store), store] {
                 files::remove_if_exists(&path).map_err(io_at(&path))?;
@@ -140,26 +143,43 @@ impl Candidate<'_> {
     ) -> Result<Identity, JoinError> {
         // Before the invite is used.
         let cluster = cluster_in(log).await?;
-        let keys = ClusterKeys::open_or_create(SharedDisk::clone(&self.disk), self.data)?;
+        let keys = ClusterKeys::open_or_create(SharedDisk::clone(&self.disk), self.keys.clone())?;
         let mut identity = Identity::joining(cluster, self.name.clone());
-        let client = MemberClient::new(identity.token.clone(), self.members_ca)?;
+        let client = MemberClient::new(&identity, self.members_ca)?;
         let request = JoinRequest {
             name: self.name.clone(),
             address: self.address.clone(),
-            token_sha256: TokenHash::of(&identity.token),
+            public: HEXLOWER.encode(&identity.key().public().0),
             format: EntryFormat::NEWEST as u8,
             receiving: HEXLOWER.encode(&keys.receiving()?),
             cluster: HEXLOWER.encode(&cluster.0),
         };
-        let answer = client.join(address, invite, &request).await?;
-        let node = u64::from_str_radix(&answer.node, 16);
-        identity.node = NodeId(node.map_err(|_| JoinError::Answer("no number of this node"))?);
-        take_over(self.data, &self.disk, &client, address, &keys, progress).await?;
+        let answer = patiently(async || client.join(address, invite, &request).await).await?;
+        identity.node = number(&answer.node)?;
+        let from = Callee { address, node: number(&answer.asked)? };
+        take_over(self.data, &self.disk, &client, from, &keys, progress).await?;
         identity.write(&self.disk, self.data)?;
         let marker = joining_marker(self.data);
         files::remove_if_exists(&marker).map_err(io_at(&marker))?;
         Ok(identity)
     }
+}
+
+fn number(text: &str) -> Result<NodeId, JoinError> {
+    let number =
+        u64::from_str_radix(text, 16).map_err(|_| JoinError::Answer("no number of a node"));
+    number.map(NodeId)
+}
+
+/// Asks again while the other node is behind: mostly it stores a new key of entries at that moment.
+async fn patiently<T>(ask: impl AsyncFn() -> Result<T, ClientError>) -> Result<T, ClientError> {
+    for _ in 1..limits::CLUSTER_JOIN_ATTEMPTS_MAX {
+        match ask().await {
+            Err(error) if error.is_behind() => sleep(limits::CLUSTER_JOIN_PAUSE).await,
+            known => return known,
+        }
+    }
+    ask().await
 }
 
 /// The cluster whose log this is. It is in the clear at the beginning of each entry.
@@ -172,7 +192,7 @@ async fn cluster_in(log: &dyn SharedLog) -> Result<ClusterId, JoinError> {
     newest.first().and_then(|entry| cluster_of(&entry.bytes)).ok_or(JoinError::NoLog)
 }
 
-/// Takes the store and the keys of the member at `address` over. The store takes the place of the one that is there, at once.
+/// Takes the store and the keys of the member `from` over. The store takes the place of the one that is there, at once.
 ///
 /// # Errors
 /// If anything fails; then the store is the one before or the new one.
@@ -180,7 +200,7 @@ pub(super) async fn take_over(
     data: &Path,
     disk: &SharedDisk,
     client: &MemberClient,
-    address: &str,
+    from: Callee<'_>,
     keys: &ClusterKeys,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<(), JoinError> {
@@ -188,7 +208,7 @@ pub(super) async fn take_over(
     let folder = files::parent(&store).to_owned();
     files::create_dir(&folder).map_err(io_at(&folder))?;
     let mut fresh = AtomicFile::create(&store).map_err(io_at(&store))?;
-    let mut snapshot = client.snapshot(address).await?;
+    let mut snapshot = client.snapshot(from).await?;
     let mut done = 0;
     while let Some(piece) = snapshot.piece().await? {
         fresh.file.write_all(&piece).map_err(io_at(&store))?;
@@ -198,7 +218,7 @@ pub(super) async fn take_over(
     if done != snapshot.bytes {
         return Err(JoinError::Answer("a part of its store"));
     }
-    let shared = client.keys(address).await?;
+    let shared = patiently(async || client.keys(from).await).await?;
     let (entries, verification) = shared.read().ok_or(JoinError::Answer("no keys"))?;
     keys.put(&entries)?;
     HashKey::put(disk, &data.join("keys"), &verification)?;

@@ -15,7 +15,7 @@ use super::{
     identity::{Identity, IdentityError},
 };
 use crate::{
-    envelope::KeyringError,
+    envelope::{KeyFiles, KeyringError},
     files::SharedDisk,
     operators::{CLUSTER_KINDS, remove_cluster},
     registry::{StoppedRegistry, StoreError},
@@ -38,13 +38,14 @@ pub enum LeavingError {
     Store(#[from] StoreError),
 }
 
-/// Has the data directory `data` belong to no cluster. The caller has locked it. Returns the identity that it had, unless an
+/// Has the data directory `data`, whose keys lie in `keys`, belong to no cluster. The caller has locked it. Returns the identity that it had, unless an
 /// interrupted run removed it.
 ///
 /// # Errors
 /// See [`LeavingError`]. Afterwards it can be run again.
 pub fn leave(
     data: &Path,
+    keys: KeyFiles,
     disk: SharedDisk,
     registry: &mut StoppedRegistry,
 ) -> Result<Option<Identity>, LeavingError> {
@@ -56,7 +57,7 @@ pub fn leave(
         remove_cluster(rows);
         Ok::<_, StoreError>(())
     })?;
-    ClusterKeys::remove(disk, data)?;
+    ClusterKeys::remove(disk, keys)?;
     Identity::remove(data)?;
     Ok(identity)
 }
@@ -83,7 +84,8 @@ mod tests {
     async fn a_directory_that_left_is_one_of_a_single_machine() {
         let folder = tempfile::tempdir().unwrap();
         let (data, log) = (folder.path(), MemoryLog::new());
-        let refused = leave(data, OsDisk::shared(), &mut open(data));
+        let keys = ClusterKeys::files(data, None);
+        let refused = leave(data, keys.clone(), OsDisk::shared(), &mut open(data));
         assert!(matches!(refused, Err(LeavingError::NoMember(_))), "{refused:?}");
         let put = |rows: &mut crate::registry::Rows<'_>| {
             rows.put(RowKind::Operator, b"ann", None, vec![1]);
@@ -92,11 +94,12 @@ mod tests {
         open(data).change_rows(RowKind::Operator, put).unwrap();
         let (name, address) = ("a".to_owned(), "http://a:1".to_owned());
         let now = Timestamp::from_secs(1_800_000_000);
-        let founder = Founder { data, disk: OsDisk::shared(), name, address, now };
+        let files = keys.clone();
+        let founder = Founder { data, keys: files, disk: OsDisk::shared(), name, address, now };
         let founded = founder.found(&mut open(data), &log, None).await.unwrap();
         // What a crash after the first step leaves: the second run finishes it.
         open(data).leave_log(&[], |_| Ok::<_, StoreError>(())).unwrap();
-        let left = leave(data, OsDisk::shared(), &mut open(data)).unwrap();
+        let left = leave(data, keys, OsDisk::shared(), &mut open(data)).unwrap();
         assert!(left == Some(founded));
         assert!(Identity::read(data).unwrap().is_none());
         assert_eq!(fs::read_dir(ClusterKeys::directory(data)).unwrap().count(), 0);

@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::member_client::Callee;
 use crate::{
     clock::Timestamp,
     operators::is_node_name,
-    registry::{NodeId, Registry, RowKind, Rows},
+    registry::{NodeId, NodePublicKey, Registry, RowKind, Rows},
 };
 
 /// A node of the cluster, as all nodes know it. The key of its row is its name.
@@ -25,6 +26,8 @@ pub struct Member {
     pub key: u32,
     /// The X25519 public key to which the next key of entries is sealed for it.
     pub receiving: [u8; 32],
+    /// The key with which it signs its entries.
+    pub public: NodePublicKey,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -35,16 +38,14 @@ struct MemberV1 {
     joined_at: u64,
     key: u32,
     receiving: [u8; 32],
+    public: [u8; 32],
 }
 
 impl Member {
-    /// The kind of its row.
-    pub const KIND: RowKind = RowKind::Member;
-
     /// All members that `registry` knows, also before it is loaded, in the order of their names. One that cannot be read is left out.
     pub fn all(registry: &Registry) -> Vec<Self> {
         let mut members = Vec::new();
-        registry.rows_so_far().each(Self::KIND, |name, row| match Self::read(name, row) {
+        registry.rows_so_far().each(RowKind::Member, |name, row| match Self::read(name, row) {
             Some(member) => members.push(member),
             None => tracing::error!("the registry has a member that cannot be read"),
         });
@@ -62,7 +63,19 @@ impl Member {
             joined_at: Timestamp::from_micros(row.joined_at),
             key: row.key,
             receiving: row.receiving,
+            public: NodePublicKey(row.public),
         })
+    }
+
+    /// The key of the member with this number, by the rows of all. None if no member has it.
+    pub fn author(node: NodeId, rows: &mut dyn Iterator<Item = &[u8]>) -> Option<NodePublicKey> {
+        let member = |row| postcard::from_bytes::<MemberV1>(row).ok();
+        rows.filter_map(member).find(|row| row.node == node.0).map(|row| NodePublicKey(row.public))
+    }
+
+    /// How it is called.
+    pub fn callee(&self) -> Callee<'_> {
+        Callee { address: &self.address, node: self.node }
     }
 
     /// The value of its row.
@@ -74,13 +87,14 @@ impl Member {
             joined_at: self.joined_at.as_micros(),
             key: self.key,
             receiving: self.receiving,
+            public: self.public.0,
         };
         postcard::to_stdvec(&row).expect("a vector takes whatever is written")
     }
 
     /// Puts its row.
     pub fn put(&self, rows: &mut Rows<'_>) {
-        rows.put(Self::KIND, self.name.as_bytes(), None, self.row());
+        rows.put(RowKind::Member, self.name.as_bytes(), None, self.row());
     }
 }
 
@@ -97,6 +111,7 @@ mod tests {
             joined_at: Timestamp::from_micros(301),
             key: 302,
             receiving: [7; 32],
+            public: NodePublicKey([8; 32]),
         }
     }
 
@@ -111,7 +126,15 @@ mod tests {
     #[test]
     fn the_rows_on_disk_keep_their_form() {
         let expected =
-            [&[0xAC, 2, 10][..], b"http://a:1", &[1, 0xAD, 2, 0xAE, 2], &[7; 32]].concat();
+            [&[0xAC, 2, 10][..], b"http://a:1", &[1, 0xAD, 2, 0xAE, 2], &[7; 32], &[8; 32]]
+                .concat();
         assert_eq!(member().row(), expected);
+    }
+
+    #[test]
+    fn a_member_is_found_by_its_number() {
+        let row = member().row();
+        let author = |node| Member::author(NodeId(node), &mut [&b"x"[..], &row].into_iter());
+        assert_eq!((author(300), author(301)), (Some(NodePublicKey([8; 32])), None));
     }
 }

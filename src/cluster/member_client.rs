@@ -1,6 +1,6 @@
 //! [`MemberClient`]: what one node asks another one, over its operators' listener.
 
-use std::{error::Error as _, path::Path};
+use std::{error::Error as _, path::Path, sync::Arc};
 
 use data_encoding::HEXLOWER;
 use reqwest::{Certificate, Client, RequestBuilder, Response, StatusCode, redirect::Policy};
@@ -8,8 +8,13 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
-use super::report::MemberReport;
-use crate::{files, limits, operators::TokenHash};
+use super::{identity::Identity, report::MemberReport};
+use crate::{
+    files, limits,
+    operators::node_token,
+    registry::{ClusterId, NodeId, NodeKey},
+    vocabulary::ProblemCode,
+};
 
 /// No answer about a node or its keys is longer.
 const ANSWER_BYTES_MAX: usize = 1 << 20;
@@ -24,9 +29,8 @@ pub struct JoinRequest {
     /// The origin at which the others reach its operators' listener.
     #[schema(example = "http://10.0.0.2:8081")]
     pub address: String,
-    /// SHA-256 of the token that it made, as base64url.
-    #[schema(value_type = String)]
-    pub token_sha256: TokenHash,
+    /// Its Ed25519 public key, in hexadecimal: it signs its calls and its entries with it.
+    pub public: String,
     /// The newest format of entries that it reads.
     pub format: u8,
     /// Its X25519 public key, in hexadecimal: keys of entries are sealed to it.
@@ -39,12 +43,12 @@ pub struct JoinRequest {
 /// What a node that has joined needs to know.
 #[derive(Serialize, Deserialize, ToSchema)]
 pub struct JoinAnswer {
-    /// The cluster, in hexadecimal.
-    #[schema(example = "00112233445566778899aabbccddeeff")]
-    pub cluster: String,
     /// The number of the node, in hexadecimal.
     #[schema(example = "00c0ffee00c0ffee")]
     pub node: String,
+    /// The number of the node that answers: the one that joins signs its calls for it.
+    #[schema(example = "00decaf000decaf0")]
+    pub asked: String,
 }
 
 /// The secrets that all nodes share.
@@ -81,6 +85,8 @@ pub enum ClientError {
     Refused {
         /// The status.
         status: u16,
+        /// The code of the problem.
+        code: String,
         /// What it said.
         detail: String,
     },
@@ -92,20 +98,38 @@ pub enum ClientError {
     OtherNode,
 }
 
-/// Asks other nodes, with this node's token.
+impl ClientError {
+    /// Whether the node lacks something that it gets soon.
+    pub(super) fn is_behind(&self) -> bool {
+        matches!(self, Self::Refused { code, .. } if *code == ProblemCode::RegistryBehind.code())
+    }
+}
+
+/// Another node.
+#[derive(Clone, Copy)]
+pub struct Callee<'a> {
+    /// The origin of its operators' listener.
+    pub address: &'a str,
+    /// Its number: what it is shown is good at no other node.
+    pub node: NodeId,
+}
+
+/// Asks other nodes. Shows each of them a token for that one alone.
 #[derive(Clone)]
 pub struct MemberClient {
     http: Client,
-    token: Zeroizing<String>,
+    cluster: ClusterId,
+    key: Arc<NodeKey>,
 }
 
 impl MemberClient {
-    /// Asks with `token`, of those who have a certificate of the system's authorities or of those in the file `members_ca`, if it names one.
+    /// Asks as the node `own`, of those who have a certificate of the system's authorities or of those in the file `members_ca`, if it names
+    /// one.
     ///
     /// # Errors
     /// If the file cannot be used.
-    pub fn new(token: Zeroizing<String>, members_ca: &Path) -> Result<Self, ClientError> {
-        // The token goes to this node alone: not to a proxy, nor to where it redirects.
+    pub fn new(own: &Identity, members_ca: &Path) -> Result<Self, ClientError> {
+        // The token goes to that node alone: not to a proxy, nor to where it redirects.
         let mut http = Client::builder().no_proxy().redirect(Policy::none()).referer(false);
         if !members_ca.as_os_str().is_empty() {
             let file = members_ca.display();
@@ -122,19 +146,21 @@ impl MemberClient {
             .connect_timeout(limits::CLUSTER_PEER_PATIENCE)
             .read_timeout(limits::CLUSTER_STATE_PATIENCE)
             .build();
-        Ok(Self { http: http.map_err(unanswered)?, token })
+        let (cluster, key) = (own.cluster, Arc::new(own.key()));
+        Ok(Self { http: http.map_err(unanswered)?, cluster, key })
     }
 
-    fn get(&self, address: &str, path: &str) -> RequestBuilder {
-        self.http.get(format!("{address}{path}")).bearer_auth(&*self.token)
+    fn get(&self, to: Callee<'_>, path: &str) -> RequestBuilder {
+        let token = node_token(&self.key, self.cluster, to.node);
+        self.http.get(format!("{}{path}", to.address)).bearer_auth(&*token)
     }
 
     /// What a node tells of itself.
     ///
     /// # Errors
     /// If it does not answer in time.
-    pub async fn report(&self, address: &str) -> Result<MemberReport, ClientError> {
-        let asked = self.get(address, "/v1/cluster/member").timeout(limits::CLUSTER_PEER_PATIENCE);
+    pub async fn report(&self, of: Callee<'_>) -> Result<MemberReport, ClientError> {
+        let asked = self.get(of, "/v1/cluster/member").timeout(limits::CLUSTER_PEER_PATIENCE);
         json(asked.send().await.map_err(unanswered)?).await
     }
 
@@ -156,16 +182,16 @@ impl MemberClient {
     ///
     /// # Errors
     /// If the node refuses or does not answer.
-    pub async fn keys(&self, address: &str) -> Result<SharedKeys, ClientError> {
-        json(self.get(address, "/v1/cluster/keys").send().await.map_err(unanswered)?).await
+    pub async fn keys(&self, of: Callee<'_>) -> Result<SharedKeys, ClientError> {
+        json(self.get(of, "/v1/cluster/keys").send().await.map_err(unanswered)?).await
     }
 
     /// A copy of the store, which is to be read piece by piece.
     ///
     /// # Errors
     /// If the node refuses or does not answer.
-    pub async fn snapshot(&self, address: &str) -> Result<Snapshot, ClientError> {
-        let answer = self.get(address, "/v1/cluster/snapshot").send().await.map_err(unanswered)?;
+    pub async fn snapshot(&self, of: Callee<'_>) -> Result<Snapshot, ClientError> {
+        let answer = self.get(of, "/v1/cluster/snapshot").send().await.map_err(unanswered)?;
         let answer = accepted(answer).await?;
         let bytes = answer.content_length().ok_or(ClientError::Unreadable)?;
         Ok(Snapshot { answer, bytes })
@@ -226,6 +252,7 @@ fn unanswered(error: reqwest::Error) -> ClientError {
 #[derive(Deserialize)]
 struct Refusal {
     detail: String,
+    code: String,
 }
 
 /// The answer, if it is good.
@@ -235,9 +262,12 @@ async fn accepted(answer: Response) -> Result<Response, ClientError> {
         return Ok(answer);
     }
     let body = whole(answer).await?;
-    let refusal = serde_json::from_slice::<Refusal>(&body).map(|refusal| refusal.detail);
-    let detail = refusal.unwrap_or_else(|_| "it is no dispatchd, or of another version".to_owned());
-    Err(ClientError::Refused { status: status.as_u16(), detail })
+    let refusal = serde_json::from_slice::<Refusal>(&body).unwrap_or_else(|_| Refusal {
+        detail: "it is no dispatchd, or of another version".to_owned(),
+        code: String::new(),
+    });
+    let Refusal { detail, code } = refusal;
+    Err(ClientError::Refused { status: status.as_u16(), code, detail })
 }
 
 async fn json<T: DeserializeOwned>(answer: Response) -> Result<T, ClientError> {

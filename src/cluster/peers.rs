@@ -105,7 +105,7 @@ impl Peers {
         let Shared { clock, client, seen, .. } = &*self.shared;
         // Trusted time: it is what a node decides by.
         let sent = clock.now().as_micros();
-        let told = client.report(&member.address).await;
+        let told = client.report(member.callee()).await;
         let received = clock.now().as_micros();
         let told = told.and_then(|told| match told.node == shown(member.node) {
             true => Ok(told),
@@ -265,13 +265,12 @@ mod tests {
     use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
 
     use axum::{Json, Router, routing::get};
-    use zeroize::Zeroizing;
 
     use super::*;
     use crate::{
         clock::{Clock as _, SystemClock, Timestamp},
         operators::{OperatorsError, tests::started},
-        registry::{ClusterId, RowKind, Rows},
+        registry::{ClusterId, NodePublicKey, RowKind, Rows},
         shared_log::MemoryLog,
     };
 
@@ -307,6 +306,7 @@ mod tests {
             joined_at: Timestamp::from_secs(1),
             key: 1,
             receiving: [0; 32],
+            public: NodePublicKey([0; 32]),
         }
     }
 
@@ -320,10 +320,9 @@ mod tests {
             Ok::<_, OperatorsError>(())
         };
         registry.change_rows(put).await.unwrap();
-        let token = Zeroizing::new("do_a".to_owned());
-        let (cluster, node, name) = (ClusterId([1; 16]), NodeId(1), "a".to_owned());
-        let identity = Identity { cluster, node, name, token: token.clone() };
-        let client = MemberClient::new(token, std::path::Path::new("")).unwrap();
+        let identity = Identity::joining(ClusterId([1; 16]), "a".to_owned());
+        let identity = Identity { node: NodeId(1), ..identity };
+        let client = MemberClient::new(&identity, std::path::Path::new("")).unwrap();
         let log = Arc::new(MemoryLog::new().handle());
         Peers::new(identity, registry, log, clock, client)
     }
@@ -354,6 +353,31 @@ mod tests {
         of_b.store(0, SeqCst);
         assert_eq!(hold().await, None);
         assert!(peers.own().ready);
+    }
+
+    #[tokio::test]
+    async fn each_other_node_is_shown_something_else() {
+        let shown = Arc::new(Mutex::new(Vec::new()));
+        let note = {
+            let shown = Arc::clone(&shown);
+            move |headers: axum::http::HeaderMap| async move {
+                lock(&shown).push(headers["authorization"].to_str().unwrap().to_owned());
+            }
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let routes = Router::new().route("/v1/cluster/member", get(note));
+        tokio::runtime::Handle::current().spawn(async move { axum::serve(listener, routes).await });
+        let folder = tempfile::tempdir().unwrap();
+        let members = vec![member("b", 2, address.clone()), member("c", 3, address)];
+        let peers = peers(folder.path(), members).await;
+        peers.ask_all().await;
+        peers.ask_all().await;
+        let mut shown = lock(&shown).clone();
+        assert_eq!(shown.len(), 4);
+        shown.sort();
+        shown.dedup();
+        assert_eq!(shown.len(), 2, "one for each node");
     }
 
     #[tokio::test]

@@ -1,4 +1,5 @@
-//! How a node goes on that was away for so long that the shared log has no longer what it lacks: it takes the state of another member.
+//! How a node goes on that was away for so long that the shared log has no longer what it lacks, or that the keys of that were
+//! destroyed: it takes the state of another member.
 
 use std::path::Path;
 
@@ -11,7 +12,7 @@ use super::{
 };
 use crate::{
     files::SharedDisk,
-    registry::Registry,
+    registry::{EntryKeys as _, Registry, key_of},
     shared_log::{EngineError, SharedLog},
 };
 
@@ -22,11 +23,15 @@ pub fn other_members(registry: &Registry, own: &Identity) -> Vec<Member> {
     members
 }
 
-/// Whether the log has no longer the entry behind the last one that the registry has. False if the engine gives no answer: then it is found
-/// out later, and the node stops.
-pub async fn is_left_behind(log: &dyn SharedLog, registry: &Registry) -> bool {
-    let next = registry.log_position().applied.place + 1;
-    matches!(log.read(next, 1).await, Err(EngineError::Trimmed { .. }))
+/// Whether the log has no longer the entry behind the last one that the registry has, or its key was destroyed. False if the engine gives no
+/// answer: then it is found out later, and the node stops.
+pub async fn is_left_behind(log: &dyn SharedLog, registry: &Registry, keys: &ClusterKeys) -> bool {
+    let (next, now) = (registry.log_position().applied.place + 1, registry.rows_so_far().now());
+    let is_gone = |key| keys.is_gone(key, now);
+    match log.read(next, 1).await {
+        Ok(entries) => entries.first().and_then(|entry| key_of(&entry.bytes)).is_some_and(is_gone),
+        Err(error) => matches!(error, EngineError::Trimmed { .. }),
+    }
 }
 
 /// Takes the store and the keys of one of `members` over, into the data directory `data`, whose registry is closed.
@@ -44,15 +49,15 @@ pub async fn take_over_from_any(
         Err(ClientError::Unanswered("this node knows no other member".to_owned()).into());
     for member in members {
         // One that starts at this moment accepts connections and answers nothing. Two of them would wait for each other without end.
-        outcome = match client.report(&member.address).await {
-            Ok(_) => take_over(data, disk, client, &member.address, keys, &mut |_, _| {}).await,
+        outcome = match client.report(member.callee()).await {
+            Ok(_) => take_over(data, disk, client, member.callee(), keys, &mut |_, _| {}).await,
             Err(error) => Err(error.into()),
         };
         match &outcome {
             Ok(()) => {
                 tracing::warn!(
                     member = member.name,
-                    "the shared log has no longer what this node lacked; the state of another member was taken over"
+                    "the shared log has no longer what this node lacked, or its keys were destroyed; the state of another member was taken over"
                 );
                 break;
             }

@@ -16,27 +16,29 @@
 //! A member uses a new key once every member has published its number, or after a while, if one is away. So nobody waits for a key.
 //! Once it has a key, it uses that or the one before, and none that is older. So if each member has published key *k*, the entries
 //! that follow have key *k*, the one before it, or a newer one. All older keys are destroyed then: every entry under them is
-//! applied here. At the latest a key is destroyed 30 days after the hour in which it was made.
+//! applied here. At the latest a key is destroyed 30 days after the hour in which it was made. A node that was away longer takes no such
+//! key either: it takes the state of another one.
+//!
+//! A node that is removed has every key that there is then. So its removal leaves the mark [`NEW_KEY_WANTED`], and the next round of any
+//! member makes a key that the removed one does not get. Some seconds later no member that runs uses those that it has.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex};
 
 use tokio::time::{Instant, sleep};
 use zeroize::Zeroizing;
 
 use super::{
-    entry_keys::{ClusterKeys, next_number},
+    entry_keys::{ClusterKeys, is_old, next_number, starts_at},
     identity::Identity,
     member::Member,
     sealing::{self, Purpose},
 };
 use crate::{
-    clock::{SharedClock, Timestamp},
+    clock::SharedClock,
     envelope::KeyringError,
     ids, limits,
     lock::lock,
+    operators::NEW_KEY_WANTED,
     registry::{ChangeError, NodeId, Registry, RowKind, Rows},
     shared_log::Follower as _,
 };
@@ -67,6 +69,8 @@ struct Seen {
     members: Vec<Member>,
     /// The keys that are sealed to this node.
     sealed: Vec<(u32, Vec<u8>)>,
+    /// Whether a node was removed since the last key was made.
+    is_key_wanted: bool,
 }
 
 impl KeyRotation {
@@ -124,15 +128,18 @@ impl KeyRotation {
         }
         self.keys.destroy_old_receiving()?;
         self.destroy(&seen)?;
-        if starts_at(newest).plus(limits::CLUSTER_KEY_LIFETIME) <= self.clock.now() {
+        let is_worn = starts_at(newest).plus(limits::CLUSTER_KEY_LIFETIME) <= self.clock.now();
+        if is_worn || seen.is_key_wanted {
             self.rotate(newest).await?;
         }
         Ok(())
     }
 
     fn seen(&self) -> Seen {
-        let mut seen = Seen { members: Member::all(&self.registry), sealed: Vec::new() };
+        let members = Member::all(&self.registry);
+        let mut seen = Seen { members, sealed: Vec::new(), is_key_wanted: false };
         self.registry.rows_so_far().each(RowKind::EntryKey, |key, row| {
+            seen.is_key_wanted |= key == NEW_KEY_WANTED;
             if let Some((number, node)) = read_key(key)
                 && node == self.identity.node
             {
@@ -148,9 +155,10 @@ impl KeyRotation {
 
     /// Stores the keys that were sealed to this node.
     fn take(&self, seen: &Seen) -> Result<(), RotationError> {
-        let had = self.keys.newest_number();
+        let (had, now) = (self.keys.newest_number(), self.clock.now());
         let receiving = self.keys.receiving_halves();
-        for (number, sealed) in seen.sealed.iter().filter(|(number, _)| had < *number) {
+        let is_due = |number| had < number && !is_old(number, now);
+        for (number, sealed) in seen.sealed.iter().filter(|(number, _)| is_due(*number)) {
             let purpose = self.purpose(*number, self.identity.node);
             let opened = receiving.iter().find_map(|half| sealing::open(purpose, half, sealed));
             let Some(key) = opened else {
@@ -182,7 +190,7 @@ impl KeyRotation {
     async fn publish(&self, key: u32, receiving: [u8; 32]) -> Result<(), RotationError> {
         let (name, node) = (self.identity.name.clone(), self.identity.node);
         let plan = move |rows: &mut Rows<'_>| {
-            let own = rows.get(Member::KIND, name.as_bytes());
+            let own = rows.get(RowKind::Member, name.as_bytes());
             let own = own.and_then(|row| Member::read(name.as_bytes(), row));
             if let Some(own) = own.filter(|own| own.node == node) {
                 Member { key, receiving, ..own }.put(rows);
@@ -214,25 +222,29 @@ impl KeyRotation {
         Ok(())
     }
 
-    /// Makes the key behind `newest`, unless another node did.
+    /// Makes the key behind `newest`, unless another node did and has removed none since.
     async fn rotate(&self, newest: u32) -> Result<(), RotationError> {
         let cluster = self.identity.cluster;
         let plan = move |rows: &mut Rows<'_>| {
-            let members = rows.all(Member::KIND);
+            let members = rows.all(RowKind::Member);
             let members: Vec<_> =
                 members.iter().filter_map(|(name, row)| Member::read(name, row)).collect();
             let sealed: Vec<_> =
                 rows.all(RowKind::EntryKey).iter().filter_map(|(key, _)| read_key(key)).collect();
-            if sealed.iter().any(|(number, _)| newest < *number) {
+            let last = sealed.iter().map(|(number, _)| *number).fold(newest, u32::max);
+            let is_wanted = rows.get(RowKind::EntryKey, NEW_KEY_WANTED).is_some();
+            if newest < last && !is_wanted {
                 return Ok(());
             }
+            rows.remove(RowKind::EntryKey, NEW_KEY_WANTED);
             let everywhere = everywhere(&members);
             for (number, node) in sealed {
-                if number <= everywhere || is_old(number, rows.now()) {
+                let is_member = members.iter().any(|member| member.node == node);
+                if number <= everywhere || is_old(number, rows.now()) || !is_member {
                     rows.remove(RowKind::EntryKey, &write_key(number, node));
                 }
             }
-            let number = next_number(newest, rows.now());
+            let number = next_number(last, rows.now());
             let mut key = Zeroizing::new([0; 32]);
             ids::fill_random(key.as_mut());
             for member in members {
@@ -253,24 +265,19 @@ fn everywhere(members: &[Member]) -> u32 {
     members.iter().map(|member| member.key).min().unwrap_or(0)
 }
 
-/// Whether a key must be destroyed at `now`, whoever needs it.
-fn is_old(number: u32, now: Timestamp) -> bool {
-    starts_at(number).plus(limits::CLUSTER_KEY_AGE_MAX) <= now
-}
-
 /// The key of a row: the number of the key of entries, and the member to which it is sealed.
 fn write_key(number: u32, node: NodeId) -> Vec<u8> {
     [&number.to_be_bytes()[..], &node.0.to_be_bytes()].concat()
 }
 
+/// Whether the row of [`RowKind::EntryKey`] with this key is about a key of entries that is newer than the one numbered `newest`.
+pub fn is_of_newer_key(row_key: &[u8], newest: u32) -> bool {
+    read_key(row_key).is_some_and(|(number, _)| newest < number)
+}
+
 fn read_key(key: &[u8]) -> Option<(u32, NodeId)> {
     let (number, node) = key.split_first_chunk()?;
     Some((u32::from_be_bytes(*number), NodeId(u64::from_be_bytes(node.try_into().ok()?))))
-}
-
-/// The begin of the hour in which a key was made.
-fn starts_at(number: u32) -> Timestamp {
-    Timestamp::EPOCH.plus(Duration::from_secs(u64::from(number) * 3_600))
 }
 
 #[cfg(test)]

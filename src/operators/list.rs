@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{
     error::OperatorsError,
+    node_token::NodeToken,
     operator::{Operator, OperatorToken, Role, TokenHash, is_name},
 };
 use crate::{
@@ -108,16 +109,21 @@ impl Operators {
         in_order(found.into_iter().collect())
     }
 
-    /// The operator whose token this is. The comparison takes the same time wherever tokens differ.
+    /// The operator whose token this is. The comparison takes the same time wherever tokens differ. A node's token must be for this node.
     pub fn authenticate(&self, token: &str) -> Result<Option<Operator>, OperatorsError> {
-        let (hash, mut found) = (TokenHash::of(token), None);
+        let of_node = NodeToken::read(token)
+            .filter(|token| self.registry.node().is_some_and(|own| token.is_for(own)));
+        let hash = of_node.as_ref().map_or_else(|| TokenHash::of(token), NodeToken::hash);
+        let mut found = None;
         // Every operator is compared, so that the time does not tell which one it is.
         self.registry.rows_so_far().each(KIND, |name, row| {
             if hash.is_of_row(row) {
                 found = Some(Operator::read(name, row));
             }
         });
-        found.map_or(Ok(None), |read| read.map(Some).ok_or(OperatorsError::Damaged))
+        let found = found.map(|read| read.ok_or(OperatorsError::Damaged)).transpose()?;
+        // Who has the bytes of a node's public key has not its signature.
+        Ok(found.filter(|operator| (operator.role == Role::Member) == of_node.is_some()))
     }
 
     /// Whether the operator is on the list exactly as it is here: not revoked, and with the same role and token.

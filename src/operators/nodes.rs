@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     limits,
-    registry::{RowKind, Rows, RowsView},
+    registry::{NodePublicKey, RowKind, Rows, RowsView},
 };
 
 /// What the name of a node's operator begins with.
@@ -61,6 +61,9 @@ pub fn operator_name(node: &str) -> String {
 pub const CLUSTER_KINDS: [RowKind; 4] =
     [RowKind::Member, RowKind::Invite, RowKind::EntryKey, RowKind::Operator];
 
+/// The key of the row of [`RowKind::EntryKey`] that asks for a new key of entries, because a removed node has those that there are.
+pub const NEW_KEY_WANTED: &[u8] = b"wanted";
+
 /// Rows, as they are or as a command would leave them.
 trait Read {
     fn has(&self, kind: RowKind, key: &str) -> bool;
@@ -102,7 +105,8 @@ impl Operators {
         self.registry.change_rows(move |rows| invite(rows, &node, token)).await
     }
 
-    /// Has a node be none of the cluster any more. The other nodes refuse its token from the next call on.
+    /// Has a node be none of the cluster any more. The other nodes refuse its calls and skip its entries from then on, and make a new key
+    /// of entries, which it does not get.
     pub(super) async fn remove_node(&self, node: String) -> Result<(), OperatorsError> {
         self.registry.change_rows(move |rows| remove_node(rows, &node)).await
     }
@@ -138,15 +142,15 @@ pub fn invited<'r>(rows: &'r RowsView<'_>, token: TokenHash) -> Option<&'r str> 
     str::from_utf8(rows.get(RowKind::Invite, token.bytes())?).ok()
 }
 
-/// Takes an invite, which is gone then, and adds the operator of the node, whose own token has the hash `token_sha256`. None if there is no
-/// such invite any more.
+/// Takes an invite, which is gone then, and adds the operator of the node, which has the key `key`. None if there is no such invite any
+/// more.
 ///
 /// # Errors
 /// If a node of this name has joined since, or no operator can be added.
 pub fn take_invite(
     rows: &mut Rows<'_>,
     invite: TokenHash,
-    token_sha256: TokenHash,
+    key: &NodePublicKey,
 ) -> Result<Option<String>, OperatorsError> {
     let Some(node) = rows.get(RowKind::Invite, invite.bytes()) else { return Ok(None) };
     let node = String::from_utf8(node.to_vec()).map_err(|_| OperatorsError::Damaged)?;
@@ -154,20 +158,20 @@ pub fn take_invite(
         return Err(OperatorsError::NodeExists);
     }
     remove_invites(rows, &node);
-    add(rows, &operator_name(&node), Role::Member, token_sha256)?;
+    add_node(rows, &node, key)?;
     Ok(Some(node))
 }
 
-/// Adds the operator of a node, whose own token has the hash `token_sha256`, beside no invite: that of the first node.
+/// Adds the operator of a node, which has the key `key`.
 ///
 /// # Errors
 /// If an operator has its name, or no more can be added.
 pub fn add_node(
     rows: &mut Rows<'_>,
     node: &str,
-    token_sha256: TokenHash,
+    key: &NodePublicKey,
 ) -> Result<(), OperatorsError> {
-    add(rows, &operator_name(node), Role::Member, token_sha256)
+    add(rows, &operator_name(node), Role::Member, TokenHash::of_node(key))
 }
 
 /// Has the registry be that of a single machine: it has no nodes, no invites, and no operators of nodes any more.
@@ -198,6 +202,7 @@ fn remove_node(rows: &mut Rows<'_>, node: &str) -> Result<(), OperatorsError> {
         return Err(OperatorsError::NodeUnknown);
     }
     rows.remove(RowKind::Member, node.as_bytes());
+    rows.put(RowKind::EntryKey, NEW_KEY_WANTED, None, Vec::new());
     remove_invites(rows, node);
     let name = operator_name(node);
     let of_node =
@@ -227,7 +232,7 @@ mod tests {
         let registry = tests::started(directory, clock);
         let found = |rows: &mut Rows<'_>| {
             rows.put(RowKind::Member, b"a", None, vec![1]);
-            add(rows, "member-a", Role::Member, TokenHash::of("do_a"))
+            add_node(rows, "a", &NodePublicKey([1; 32]))
         };
         registry.change_rows(found).await.unwrap();
         registry
@@ -236,11 +241,10 @@ mod tests {
     async fn taken(
         registry: &Registry,
         invite: &NewInvite,
-        token: &'static str,
     ) -> Result<Option<String>, OperatorsError> {
         let hash = invite.token_hash();
         let take = move |rows: &mut Rows<'_>| {
-            let node = take_invite(rows, hash, TokenHash::of(token))?;
+            let node = take_invite(rows, hash, &NodePublicKey([2; 32]))?;
             if let Some(node) = &node {
                 rows.put(RowKind::Member, node.as_bytes(), None, vec![2]);
             }
@@ -268,15 +272,15 @@ mod tests {
             "it opens nothing else"
         );
 
-        assert_eq!(taken(&registry, &one, "do_b").await, Ok(Some("b".to_owned())));
-        let node = operators.authenticate("do_b").unwrap().unwrap();
+        assert_eq!(taken(&registry, &one).await, Ok(Some("b".to_owned())));
+        let node = operators.list().unwrap().pop().unwrap();
         assert_eq!((node.name.as_str(), node.role), ("member-b", Role::Member));
-        assert_eq!(taken(&registry, &one, "do_b").await, Ok(None), "it is used");
-        assert_eq!(taken(&registry, &other, "do_x").await, Ok(None), "it ended with the first");
+        assert_eq!(taken(&registry, &one).await, Ok(None), "it is used");
+        assert_eq!(taken(&registry, &other).await, Ok(None), "it ended with the first");
         assert_eq!(operators.check_invite("b"), Err(OperatorsError::NodeExists));
         clock.advance(HOUR);
         assert_eq!(invited(&registry.rows_so_far(), late.token_hash()), None);
-        assert_eq!(taken(&registry, &late, "do_c").await, Ok(None), "it has ended");
+        assert_eq!(taken(&registry, &late).await, Ok(None), "it has ended");
     }
 
     #[tokio::test]
@@ -285,9 +289,10 @@ mod tests {
         let clock: SharedClock = ManualClock::at(Timestamp::from_secs(1_000_000));
         let registry = cluster(folder.path(), &clock).await;
         let operators = Operators::new(Arc::clone(&registry));
-        assert!(operators.authenticate("do_a").unwrap().is_some());
+        assert_eq!(operators.list().unwrap().len(), 1);
         operators.remove_node("a".to_owned()).await.unwrap();
-        assert_eq!(operators.authenticate("do_a"), Ok(None));
+        assert_eq!(operators.list(), Ok(Vec::new()));
+        assert!(registry.rows_so_far().get(RowKind::EntryKey, NEW_KEY_WANTED).is_some());
         assert_eq!(operators.remove_node("a".to_owned()).await, Err(OperatorsError::NodeUnknown));
         assert_eq!(operators.check_invite("a"), Err(OperatorsError::NoCluster));
     }

@@ -8,13 +8,13 @@ use data_encoding::BASE64URL_NOPAD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use zeroize::Zeroizing;
 
-use crate::{clock::Timestamp, ids, redacted::redacted_debug};
+use crate::{clock::Timestamp, ids, redacted::redacted_debug, registry::NodePublicKey};
 
 const TOKEN_RANDOM_BYTES: usize = 32;
 const HASH_BYTES: usize = 32;
 const NAME_BYTES_MAX: usize = 64;
 
-/// SHA-256 of a token; in text, base64url.
+/// SHA-256 of a token, or of the public key of a node; in text, base64url.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct TokenHash([u8; HASH_BYTES]);
 
@@ -23,7 +23,16 @@ redacted_debug!(TokenHash);
 impl TokenHash {
     /// The hash of a token.
     pub fn of(token: &str) -> Self {
-        let hash = digest::digest(&digest::SHA256, token.as_bytes());
+        Self::of_bytes(token.as_bytes())
+    }
+
+    /// The hash by which a node with this key is known.
+    pub fn of_node(key: &NodePublicKey) -> Self {
+        Self::of_bytes(&key.0)
+    }
+
+    fn of_bytes(bytes: &[u8]) -> Self {
+        let hash = digest::digest(&digest::SHA256, bytes);
         Self(hash.as_ref().try_into().expect("SHA-256 has 32 bytes"))
     }
 

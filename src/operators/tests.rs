@@ -52,6 +52,14 @@ pub(crate) async fn add(operators: &Operators, new: &NewOperator) -> Result<(), 
     operators.add(new.name.clone(), new.role, new.token_hash()).await
 }
 
+/// Removes a node as the socket does.
+pub(crate) async fn remove_node(
+    registry: &Arc<Registry>,
+    name: &str,
+) -> Result<(), OperatorsError> {
+    Operators::new(Arc::clone(registry)).remove_node(name.to_owned()).await
+}
+
 /// Takes an operator off the list as the socket does.
 pub(crate) async fn revoke(operators: &Operators, name: &str) -> Result<(), OperatorsError> {
     operators.revoke(name.to_owned()).await

@@ -47,7 +47,7 @@ pub struct Registry {
     subject_key: SubjectKey,
     pub(super) lease_offsets: LeaseOffsets,
     pub(super) stage: Mutex<Stage>,
-    member: Option<LogMember>,
+    pub(super) member: Option<LogMember>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 

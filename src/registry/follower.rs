@@ -4,6 +4,7 @@ use futures_util::{FutureExt as _, future::BoxFuture};
 
 use super::{
     directory::{Registry, Stage},
+    entry::{ClusterId, NodeId},
     hold::Hold,
     job::Message,
     member::LogPosition,
@@ -14,6 +15,11 @@ impl Registry {
     /// How far it has come in its shared log.
     pub fn log_position(&self) -> LogPosition {
         self.shared.position.get()
+    }
+
+    /// Which node of which cluster it belongs to. None if it follows no shared log.
+    pub fn node(&self) -> Option<(ClusterId, NodeId)> {
+        self.member.as_ref().map(|member| (member.cluster, member.node))
     }
 
     /// How often another node appended first, since the start.

@@ -7,8 +7,11 @@ use std::sync::{
 
 use tokio::{runtime::Handle, sync::watch};
 
-use super::entry::{ClusterId, EntryError, EntryFormat, EntryKeys, NodeId};
+use super::entry::{ClusterId, EntryError, EntryFormat, EntryKeys, NodeId, NodeKey, NodePublicKey};
 use crate::shared_log::{EngineError, Head, SharedLog, Stopped};
+
+/// The public key of a member, by the rows of [`RowKind::Member`](super::RowKind::Member). None if no member has this number.
+pub type Authors = fn(NodeId, &mut dyn Iterator<Item = &[u8]>) -> Option<NodePublicKey>;
 
 /// A node's membership of a cluster, as its registry needs it.
 #[derive(Clone)]
@@ -21,6 +24,10 @@ pub struct LogMember {
     pub cluster: ClusterId,
     /// This node.
     pub node: NodeId,
+    /// The key with which this node signs its entries.
+    pub key: Arc<NodeKey>,
+    /// Who may write entries.
+    pub authors: Authors,
     /// The keys of entries.
     pub keys: Arc<dyn EntryKeys>,
     /// The format to write: one that every node reads.
@@ -36,6 +43,9 @@ pub enum LogStop {
     /// The log has no entries before this place any more. The node needs a snapshot of another node.
     #[error("the shared log has no entries before place {0} any more: this node needs a snapshot")]
     Trimmed(u64),
+    /// The key of the next entry was destroyed before this node had read it. The node needs a snapshot of another node.
+    #[error("key {0} of the shared log's entries was destroyed: this node needs a snapshot")]
+    KeyGone(u32),
     /// The entry behind the last one.
     #[error(transparent)]
     Entry(EntryError),
@@ -59,6 +69,7 @@ impl From<EntryError> for LogStop {
     fn from(error: EntryError) -> Self {
         match error {
             EntryError::NotNext(_) => Self::Diverged,
+            EntryError::KeyMissing(key) => Self::KeyGone(key),
             error => Self::Entry(error),
         }
     }
@@ -68,7 +79,7 @@ impl From<LogStop> for Stopped {
     fn from(why: LogStop) -> Self {
         match why {
             LogStop::Diverged => Self::Diverged,
-            LogStop::Trimmed(_) => Self::Trimmed,
+            LogStop::Trimmed(_) | LogStop::KeyGone(_) => Self::Trimmed,
             LogStop::Entry(_) => Self::Entry,
             LogStop::Damaged(_) => Self::Damaged,
         }

@@ -70,7 +70,8 @@ pub use directory::Registry;
 #[cfg(feature = "testing")]
 pub use entry::fuzz_entries;
 pub use entry::{
-    ClusterId, EntryError, EntryFormat, EntryKey, EntryKeys, NodeId, cluster_of, genesis,
+    ClusterId, EntryError, EntryFormat, EntryKey, EntryKeys, NodeId, NodeKey, NodePublicKey,
+    Statement, cluster_of, genesis, key_of,
 };
 pub use error::{ChangeError, DeviceError, Loading, OpenError, TokenError};
 pub use expiring::RowKind;
@@ -78,7 +79,7 @@ pub use flag::AccountFlag;
 pub use handle_state::HandleState;
 pub use hold::Hold;
 pub use index::IndexBytes;
-pub use member::{LogMember, LogPosition, LogStop};
+pub use member::{Authors, LogMember, LogPosition, LogStop};
 pub use offline::StoppedRegistry;
 pub use row_changes::Rows;
 pub use row_view::RowsView;

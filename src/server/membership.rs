@@ -11,11 +11,11 @@ use tokio::{
 use super::node::NodeParts;
 use crate::{
     clock::SharedClock,
-    cluster::{ClusterKeys, Identity, KeyRotation, MemberClient},
+    cluster::{ClusterKeys, Identity, KeyRotation, Member, MemberClient},
     config::Config,
     files::SharedDisk,
     limits,
-    registry::{EntryFormat, LogMember, Registry},
+    registry::{EntryFormat, LogMember, NodeId, Registry},
     shared_log::{
         EngineError, Follower as _, Stopped,
         etcd::{Etcd, Probed},
@@ -86,7 +86,8 @@ impl Membership {
                 identity.name
             );
         }
-        let keys = ClusterKeys::open(SharedDisk::clone(disk), data)
+        let files = ClusterKeys::files(data, config.keys.root_key.as_deref());
+        let keys = ClusterKeys::open(SharedDisk::clone(disk), files)
             .context("opening the keys of the shared log")?;
         let Some(keys) = keys else {
             bail!(
@@ -112,12 +113,14 @@ impl Membership {
             Err(error) => return Err(error).context("cluster.engine"),
         };
         let (keys, members_ca) = (Arc::new(keys), &config.cluster.members_ca);
-        let client = MemberClient::new(identity.token.clone(), members_ca)?;
+        let client = MemberClient::new(&identity, members_ca)?;
         let member = LogMember {
             log: Arc::clone(&engine) as _,
             runtime: handle,
             cluster: identity.cluster,
             node: identity.node,
+            key: Arc::new(identity.key()),
+            authors: Member::author,
             keys: Arc::clone(&keys) as _,
             format: EntryFormat::NEWEST,
         };
@@ -134,13 +137,14 @@ impl Membership {
         shutdown: &Shutdown,
     ) -> EngineRuntime {
         let Self { is_probed, parts: NodeParts { identity, keys, engine, .. }, runtime, .. } = self;
+        let own = identity.node;
         let rotation = KeyRotation::new(identity, keys, Arc::clone(registry), Arc::clone(clock));
         let (stop, registry) = (shutdown.clone(), Arc::clone(registry));
         shutdown.spawn("cluster", async move {
             tokio::select! {
                 () = watch(&engine, is_probed) => {}
                 () = rotation.run() => {}
-                () = until_left_behind(&registry) => {
+                () = until_left_behind(&registry, own) => {
                     tracing::error!("stopping: the next start takes the state of another member over");
                     stop.fail();
                 }
@@ -151,9 +155,12 @@ impl Membership {
     }
 }
 
-/// Ends when the log has the next entry for this node no more.
-async fn until_left_behind(registry: &Registry) {
-    if registry.reached(u64::MAX).await != Err(Stopped::Trimmed) {
+/// Ends when the log has the next entry for this node no more, or its key is gone.
+async fn until_left_behind(registry: &Registry, own: NodeId) {
+    let is_left_behind = registry.reached(u64::MAX).await == Err(Stopped::Trimmed);
+    // One that was removed has no keys of what follows, and no member gives it a state: it says so until somebody stops it.
+    let is_member = Member::all(registry).iter().any(|member| member.node == own);
+    if !is_left_behind || !is_member {
         std::future::pending().await
     }
 }

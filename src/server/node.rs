@@ -29,7 +29,7 @@ pub(super) struct NodeParts {
 }
 
 impl NodeParts {
-    /// If the shared log has no longer what `registry` lacks, closes it and takes the state of another member over. Blocks. Returns the
+    /// If the shared log has no longer what `registry` lacks, or its keys are gone, closes it and takes the state of another member over. Blocks. Returns the
     /// registry, unless its store was replaced.
     pub(super) fn catch_up(
         &self,
@@ -38,7 +38,7 @@ impl NodeParts {
         data: &Path,
         disk: &SharedDisk,
     ) -> anyhow::Result<Option<Registry>> {
-        if !member.runtime.block_on(cluster::is_left_behind(&*member.log, &registry)) {
+        if !member.runtime.block_on(cluster::is_left_behind(&*member.log, &registry, &self.keys)) {
             return Ok(Some(registry));
         }
         let members = cluster::other_members(&registry, &self.identity);
@@ -59,10 +59,10 @@ impl NodeParts {
     ) -> ClusterNode {
         let Self { identity, keys, client, engine } = self;
         let (registry, log) = (Arc::clone(registry), Arc::clone(&member.log));
-        let cluster = identity.cluster;
+        let (cluster, own) = (identity.cluster, identity.node);
         let peers = Peers::new(identity, registry, log, Arc::clone(clock), client);
         let verification = Arc::new(Zeroizing::new(*key.reveal()));
-        ClusterNode { cluster, keys, verification, peers, engine }
+        ClusterNode { cluster, node: own, keys, verification, peers, engine }
     }
 }
 

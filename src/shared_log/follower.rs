@@ -37,8 +37,8 @@ pub enum Stopped {
     /// The log does not continue what this process has applied, such as a log that was restored from an old backup.
     #[error("the shared log does not continue what this node has applied")]
     Diverged,
-    /// The log has the next entry no more.
-    #[error("the shared log does not have the next entry any more")]
+    /// The log has the next entry no more, or its key was destroyed.
+    #[error("the shared log does not have the next entry any more, or its key was destroyed")]
     Trimmed,
     /// The next entry cannot be read or applied.
     #[error("the next entry of the shared log cannot be applied")]

@@ -15,7 +15,7 @@ use std::{
 };
 
 use dispatchd::{
-    registry::{ClusterId, EntryFormat, EntryKey, EntryKeys, LogMember, NodeId, genesis},
+    registry::{ClusterId, EntryFormat, EntryKey, EntryKeys, LogMember, NodeId, NodeKey, genesis},
     shared_log::{Appended, EngineError, Entry, Head, MemoryLog, SharedLog},
 };
 use futures_util::{FutureExt as _, future::BoxFuture};
@@ -90,6 +90,8 @@ impl ToldLog {
             runtime: CALLS.handle().clone(),
             cluster: CLUSTER,
             node: NodeId(self.nodes.fetch_add(1, Relaxed)),
+            key: Arc::new(node_key()),
+            authors: |_, _| Some(node_key().public()),
             keys: Arc::new(OneKey(Arc::new(EntryKey::new(1, &[1; 32])))),
             format: EntryFormat::NEWEST,
         }
@@ -107,6 +109,11 @@ impl ToldLog {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
+}
+
+/// The one key of all members.
+fn node_key() -> NodeKey {
+    NodeKey::new(&[2; 32])
 }
 
 /// The one key of all entries.

@@ -6,7 +6,7 @@ use data_encoding::HEXLOWER;
 use super::files::{StoppedNode, engine};
 use crate::{
     cli::{client::block_on, config::ConfigFile, errors::UsageError, note::note},
-    cluster::Founder,
+    cluster::{ClusterKeys, Founder},
     files::OsDisk,
 };
 
@@ -24,6 +24,7 @@ impl Init {
         let address = cluster.origin(server.operators, config.tls.is_for_operators());
         let founder = Founder {
             data: &server.data,
+            keys: ClusterKeys::files(&server.data, config.keys.root_key.as_deref()),
             disk: OsDisk::shared(),
             name: cluster.node_name().map_err(|why| UsageError(format!("cluster.node {why}")))?,
             address: address.clone(),

@@ -11,7 +11,7 @@ use crate::{
         address::origin, client::block_on, config::ConfigFile, errors::UsageError,
         listener::Listener, note::note, progress::ProgressView, variables::token,
     },
-    cluster::Candidate,
+    cluster::{Candidate, ClusterKeys},
     files::{DataDirectory, OsDisk},
     shared_log::etcd::Etcd,
     tables::accounts::{Phase, Progress, Unit},
@@ -62,6 +62,7 @@ impl Join {
         let _directory = DataDirectory::open(data)?;
         let candidate = Candidate {
             data,
+            keys: ClusterKeys::files(data, config.keys.root_key.as_deref()),
             disk: OsDisk::shared(),
             name: config
                 .cluster

@@ -9,16 +9,19 @@ use tokio::{runtime::Handle, time::timeout};
 
 use super::*;
 use crate::{
-    clock::{Clock as _, ManualClock},
-    cluster::Founder,
+    clock::{Clock as _, ManualClock, Timestamp},
+    cluster::{Founder, is_left_behind},
     files::OsDisk,
+    operators::tests as operators,
     registry::{
         self, ChangeSink, EntryFormat, EntryKeys as _, LogMember, Recording, SinkFailed,
-        StoppedRegistry, Unrecorded,
+        StoppedRegistry, Unrecorded, key_of,
     },
-    shared_log::{Entry, MemoryLog, SharedLog as _},
+    shared_log::{Entry, MemoryLog, SharedLog as _, Stopped},
 };
 
+/// The end of an entry.
+const SIGNATURE_BYTES: usize = 64;
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 type Keys = Vec<(u32, Zeroizing<[u8; 32]>)>;
 
@@ -45,9 +48,13 @@ impl Node {
     /// Starts a node on a data directory that has a store and keys.
     fn start(folder: TempDir, identity: Identity, log: &MemoryLog, clock: &SharedClock) -> Self {
         let data = folder.path();
-        let keys = ClusterKeys::open(OsDisk::shared(), data).unwrap().expect("there is a key");
+        let keys = ClusterKeys::open(OsDisk::shared(), ClusterKeys::files(data, None))
+            .unwrap()
+            .expect("there is a key");
         let keys = Arc::new(keys);
         let member = LogMember {
+            key: Arc::new(identity.key()),
+            authors: Member::author,
             log: Arc::new(log.handle()),
             runtime: Handle::current(),
             cluster: identity.cluster,
@@ -75,7 +82,10 @@ impl Node {
 
     /// The keys of entries, and the private halves of receiving keys, as they lie on the disk.
     fn on_disk(&self) -> (Keys, Vec<Zeroizing<[u8; 32]>>) {
-        let keys = ClusterKeys::open(OsDisk::shared(), self.folder.path()).unwrap().unwrap();
+        let keys =
+            ClusterKeys::open(OsDisk::shared(), ClusterKeys::files(self.folder.path(), None))
+                .unwrap()
+                .unwrap();
         (keys.reveal(), keys.receiving_halves())
     }
 
@@ -107,7 +117,9 @@ impl Cluster {
         let store = "registry/registry.redb";
         fs::copy(one.path().join(store), other.path().join(store)).unwrap();
         let a = Node::start(one, identity, &log, &shared);
-        let keys = ClusterKeys::open_or_create(OsDisk::shared(), other.path()).unwrap();
+        let keys =
+            ClusterKeys::open_or_create(OsDisk::shared(), ClusterKeys::files(other.path(), None))
+                .unwrap();
         keys.put(&a.keys.reveal()).unwrap();
         let member = Member {
             name: "b".to_owned(),
@@ -117,6 +129,7 @@ impl Cluster {
             joined_at: clock.now(),
             key: keys.newest_number(),
             receiving: keys.receiving().unwrap(),
+            public: second.key().public(),
         };
         let join = move |rows: &mut Rows<'_>| {
             member.put(rows);
@@ -160,7 +173,8 @@ async fn found(data: &Path, log: &MemoryLog, clock: &SharedClock) -> Identity {
     let (config, store) = (registry::Config::default(), data.join("registry"));
     let mut registry = StoppedRegistry::open(&store, config, Arc::clone(clock)).unwrap();
     let (name, address) = ("a".to_owned(), "http://a:1".to_owned());
-    let founder = Founder { data, disk: OsDisk::shared(), name, address, now: clock.now() };
+    let keys = ClusterKeys::files(data, None);
+    let founder = Founder { data, keys, disk: OsDisk::shared(), name, address, now: clock.now() };
     founder.found(&mut registry, log, None).await.unwrap()
 }
 
@@ -170,6 +184,7 @@ fn is_opened(entry: &Entry, keys: &Keys) -> bool {
     let bytes = &entry.bytes;
     let (clear, body) = postcard::take_from_bytes::<Clear>(&bytes[1..]).unwrap();
     let head = &bytes[..bytes.len() - body.len()];
+    let body = &body[..body.len() - SIGNATURE_BYTES];
     keys.iter().any(|(_, key)| {
         let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key.as_ref()).unwrap());
         let nonce = Nonce::assume_unique_for_key(clear.7);
@@ -259,4 +274,45 @@ async fn a_new_key_is_used_once_all_members_have_it() {
     for node in [&cluster.a, &cluster.b] {
         assert_eq!(node.keys.newest().id(), first + 24);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removed_node_gets_no_new_key_and_appends_nothing_more() {
+    let cluster = Cluster::new().await;
+    let (a, b) = (&cluster.a, &cluster.b);
+    let first = a.keys.newest_number();
+    operators::remove_node(&a.registry, "b").await.unwrap();
+    cluster.settle().await;
+    let refused = b.registry.change_rows(|_: &mut Rows<'_>| Ok::<_, ChangeError>(())).await;
+    assert_eq!(refused, Err(ChangeError::Held));
+    cluster.rounds(false).await;
+    b.rotation.tick().await.unwrap();
+    let sealed: Vec<_> = a.sealed().iter().map(|(number, node, _)| (*number, *node)).collect();
+    assert_eq!(sealed, [(first + 1, a.rotation.identity.node)]);
+    a.put(b"after the removal").await;
+    let newest = cluster.entries().pop().unwrap();
+    assert_eq!(key_of(&newest.bytes), Some(first + 1));
+    let key_of_b: Vec<_> = [b.keys.reveal(), b.on_disk().0].concat();
+    assert!(is_opened(&newest, &a.keys.reveal()) && !is_opened(&newest, &key_of_b));
+    // One is enough.
+    cluster.rounds(false).await;
+    assert_eq!(a.keys.newest_number(), first + 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_was_away_for_longer_than_keys_live_takes_the_state_of_another_one() {
+    let cluster = Cluster::new().await;
+    let b = &cluster.b;
+    for _ in 0..30 {
+        cluster.clock.advance(DAY);
+        cluster.rounds(false).await;
+        cluster.a.put(b"while the other node is away").await;
+    }
+    assert!(!is_left_behind(&cluster.log, &b.registry, &b.keys).await, "the next key is there");
+    cluster.clock.advance(DAY);
+    // It takes the keys that are younger, and cannot say so any more.
+    let _ = b.rotation.tick().await;
+    let stopped = timeout(Duration::from_secs(60), b.registry.reached(u64::MAX)).await;
+    assert_eq!(stopped.expect("it does not wait for a key that is gone"), Err(Stopped::Trimmed));
+    assert!(is_left_behind(&cluster.log, &b.registry, &b.keys).await);
 }

@@ -117,7 +117,7 @@ pub(super) fn authorize(
     let role = least.name();
     let detail = match least {
         Role::Member => {
-            "this call is for the nodes of the cluster, each with the token that it made when it joined".to_owned()
+            "this call is for the nodes of the cluster, each with a token that it signs for the node it calls".to_owned()
         }
         _ => format!(
             "this call takes the role {role}; `dispatchd operator add NAME --role {role}` makes a token of it"

@@ -10,6 +10,7 @@ mod defences;
 mod doctor;
 mod families;
 mod import;
+mod joining;
 mod lines;
 mod log;
 mod members;

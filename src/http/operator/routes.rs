@@ -17,7 +17,7 @@ use super::{
     console,
     counters::Counters,
     defences::Defences,
-    doctor, import, log, metrics, quota,
+    doctor, import, joining, log, metrics, quota,
     reads::Reads,
     registry::{self, Snapshots},
     states::States,
@@ -158,7 +158,7 @@ fn described() -> OpenApiRouter<OperatorState> {
         .routes(routes!(clock::trust_clock))
         .routes(routes!(cluster::status))
         .routes(routes!(cluster::member))
-        .routes(routes!(cluster::join))
+        .routes(routes!(joining::join))
         .routes(routes!(cluster::snapshot))
         .routes(routes!(cluster::keys))
         .routes(routes!(doctor::doctor))

@@ -15,10 +15,13 @@ pub enum EntryError {
     /// It says of itself that it has another place, or that another entry comes before it.
     #[error("the entry at place {0} of the shared log does not follow what this node has applied")]
     NotNext(u64),
+    /// The node that it names is no member of the cluster at its place, or did not sign it.
+    #[error("no member of the cluster wrote an entry of the shared log")]
+    Stranger,
     /// This node does not have its key, or does not have it yet.
     #[error("this node does not have key {0} of the shared log's entries")]
     KeyMissing(u32),
-    /// Nobody who has its key wrote it.
+    /// Who wrote it does not have its key.
     #[error("an entry of the shared log is not authentic")]
     NotAuthentic,
     /// Its content is no steps.

@@ -7,6 +7,7 @@ use crate::{clock::Timestamp, ids, limits, shared_log::Head, vocabulary::Change}
 use super::{
     error::EntryError,
     key::{EntryKey, EntryKeys},
+    node::{ClusterId, NodeId, NodeKey, NodePublicKey, SIGNATURE_BYTES, Statement},
 };
 use crate::registry::store::{Mutation, read_steps, write_steps};
 
@@ -27,10 +28,6 @@ impl EntryFormat {
     }
 }
 
-/// Which log entries belong to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ClusterId(pub [u8; 16]);
-
 /// The first entry of a cluster's log. Nobody opens it: every member's store begins behind it. Always the same, so that a node that
 /// crashed while it appended it recognises it.
 pub fn genesis(cluster: ClusterId) -> Vec<u8> {
@@ -43,9 +40,17 @@ pub fn cluster_of(entry: &[u8]) -> Option<ClusterId> {
     Some(ClusterId(*entry.get(1..)?.first_chunk()?))
 }
 
-/// A node of a cluster.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NodeId(pub u64);
+/// The number of the key that the body of an entry is encrypted under: it is in the clear. None if the entry cannot be read.
+pub fn key_of(entry: &[u8]) -> Option<u32> {
+    read_head(entry).ok().map(|(head, _)| head.key)
+}
+
+fn read_head(entry: &[u8]) -> Result<(HeadV1, &[u8]), EntryError> {
+    let (format, rest) = entry.split_first().ok_or(EntryError::Unreadable)?;
+    let EntryFormat::V1 =
+        EntryFormat::from_number(*format).ok_or(EntryError::FormatUnknown(*format))?;
+    postcard::take_from_bytes(rest).map_err(|_| EntryError::Unreadable)
+}
 
 /// What an entry does, once it is opened.
 #[derive(Debug, PartialEq, Eq)]
@@ -70,7 +75,7 @@ struct HeadV1 {
 }
 
 impl Entry {
-    /// The bytes of this entry behind `before`.
+    /// The bytes of this entry behind `before`, signed by its node, which has the key `author`.
     ///
     /// # Errors
     /// If they are more than an entry may have.
@@ -80,6 +85,7 @@ impl Entry {
         cluster: ClusterId,
         before: Head,
         key: &EntryKey,
+        author: &NodeKey,
     ) -> Result<Vec<u8>, EntryError> {
         let EntryFormat::V1 = format;
         let mut batch = [0; 16];
@@ -100,32 +106,38 @@ impl Entry {
         let mut body = write_steps(&self.steps, &self.changes, self.decided_at);
         key.seal(nonce, &entry, &mut body);
         entry.append(&mut body);
+        entry.extend_from_slice(&author.sign(Statement::Entry(&entry)));
         match entry.len() <= limits::SHARED_LOG_ENTRY_MAX {
             true => Ok(entry),
             false => Err(EntryError::TooLarge),
         }
     }
 
-    /// Opens `bytes`, which must be the entry of `cluster` behind `before`.
+    /// Opens `bytes`, which must be the entry of `cluster` behind `before`. `author` gives the key of a node that may write it.
     pub(in crate::registry) fn open(
         bytes: &[u8],
         cluster: ClusterId,
         before: Head,
         keys: &dyn EntryKeys,
+        author: impl FnOnce(NodeId) -> Option<NodePublicKey>,
     ) -> Result<Self, EntryError> {
-        let (format, rest) = bytes.split_first().ok_or(EntryError::Unreadable)?;
-        let EntryFormat::V1 =
-            EntryFormat::from_number(*format).ok_or(EntryError::FormatUnknown(*format))?;
-        let (head, body) =
-            postcard::take_from_bytes::<HeadV1>(rest).map_err(|_| EntryError::Unreadable)?;
+        let (head, body) = read_head(bytes)?;
         if head.cluster != cluster.0 {
             return Err(EntryError::OtherCluster);
         }
         if (head.place, head.before) != (before.place + 1, before.hash) {
             return Err(EntryError::NotNext(head.place));
         }
+        let (body, signature) =
+            body.split_last_chunk::<SIGNATURE_BYTES>().ok_or(EntryError::Unreadable)?;
+        let signed = &bytes[..bytes.len() - SIGNATURE_BYTES];
+        let author = author(NodeId(head.node)).ok_or(EntryError::Stranger)?;
+        // Before the key is looked for: nobody waits for one that a stranger names.
+        if !author.has_signed(Statement::Entry(signed), signature) {
+            return Err(EntryError::Stranger);
+        }
         let key = keys.find(head.key).ok_or(EntryError::KeyMissing(head.key))?;
-        let clear = &bytes[..bytes.len() - body.len()];
+        let clear = &signed[..signed.len() - body.len()];
         let body = key.open(head.nonce, clear, body).ok_or(EntryError::NotAuthentic)?;
         let decided_at = Timestamp::from_micros(head.decided_at);
         let (steps, changes) = read_steps(&body, decided_at).map_err(|_| EntryError::Unreadable)?;

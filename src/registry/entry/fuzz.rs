@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::{
-    format::{ClusterId, Entry},
+    format::Entry,
     key::{EntryKey, EntryKeys},
+    node::{ClusterId, NodeKey},
 };
 use crate::{
     clock::Timestamp,
@@ -30,7 +31,8 @@ impl EntryKeys for AnyKey {
 /// If steps that were read are others once they were written, or if an entry that nobody sealed is opened.
 pub fn entries(bytes: &[u8]) {
     let keys = AnyKey(Arc::new(EntryKey::new(1, &[1; 32])));
-    let opened = Entry::open(bytes, ClusterId([0; 16]), Head::EMPTY, &keys);
+    let author = NodeKey::new(&[2; 32]).public();
+    let opened = Entry::open(bytes, ClusterId([0; 16]), Head::EMPTY, &keys, |_| Some(author));
     assert!(opened.is_err(), "an entry of nobody");
     let at = Timestamp::from_secs(1_800_000_000);
     if let Ok((steps, changes)) = read_steps(bytes, at) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 
-use crate::ids;
+use crate::{clock::Timestamp, ids};
 
 /// A key that the bodies of entries are encrypted under. All nodes of a cluster have it.
 ///
@@ -21,6 +21,11 @@ pub trait EntryKeys: Send + Sync {
 
     /// The key with this number. None if the node does not have it, or does not have it yet.
     fn find(&self, id: u32) -> Option<Arc<EntryKey>>;
+
+    /// Whether the node does not have the key with this number and never gets it: it was destroyed.
+    fn is_gone(&self, _id: u32, _now: Timestamp) -> bool {
+        false
+    }
 }
 
 impl EntryKey {

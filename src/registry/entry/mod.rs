@@ -4,9 +4,11 @@
 //! head    u8 format · 16 bytes cluster · u64 place · 16 bytes batch · u64 node · u64 decided at, microseconds
 //!         · 32 bytes hash of the entry before · u32 key · 12 bytes nonce          (postcard, in the clear)
 //! body    the steps and the change records, encrypted with AES-256-GCM · 16 bytes tag
+//! end     64 bytes signature of the node, with Ed25519, over all before
 //! ```
 //!
-//! The tag authenticates the head, too. The hashes make a chain: an engine that lost an entry, or was restored from a backup, is
+//! The tag authenticates the head, too. All nodes have the key of the body, and nodes that were removed may have kept it. So the
+//! signature says which node wrote the entry: one of a node that is no member at that place changes nothing. The hashes make a chain: an engine that lost an entry, or was restored from a backup, is
 //! noticed at the next one. The batch is 128 random bits, so the bytes of no two entries are the same: a node finds out by them
 //! whether an append that got no answer took place.
 //!
@@ -21,11 +23,13 @@ mod format;
 #[cfg(feature = "testing")]
 mod fuzz;
 mod key;
+mod node;
 
 pub use error::EntryError;
-pub use format::{ClusterId, EntryFormat, NodeId, cluster_of, genesis};
+pub use format::{EntryFormat, cluster_of, genesis, key_of};
 #[cfg(feature = "testing")]
 pub use fuzz::entries as fuzz_entries;
 pub use key::{EntryKey, EntryKeys};
+pub use node::{ClusterId, NodeId, NodeKey, NodePublicKey, Statement};
 
 pub(super) use format::Entry;

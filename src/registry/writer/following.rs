@@ -2,6 +2,10 @@
 //!
 //! A nudge says that there is something to read. A poll each second stands behind nudges. Each entry must follow the last one by
 //! place and hash, and must fit the index: what does not stops the node, which repairs nothing itself.
+//!
+//! One that no member wrote counts as a place and changes nothing. A node that was removed may reach etcd still, and must neither change
+//! the registry nor end the others. Who is a member is found in the rows as the entry before left them, so all nodes skip the same
+//! entries.
 
 use std::time::Instant;
 
@@ -77,7 +81,7 @@ impl Writer {
             }
             match self.apply(&entry.bytes) {
                 Ok(()) => {}
-                Err(error @ EntryError::KeyMissing(_)) => {
+                Err(error @ EntryError::KeyMissing(key)) if !self.is_key_gone(key) => {
                     self.wait_for_key(error);
                     return false;
                 }
@@ -90,6 +94,11 @@ impl Writer {
         true
     }
 
+    fn is_key_gone(&self, key: u32) -> bool {
+        let now = self.shared.clock.now();
+        self.log.as_ref().is_some_and(|log| log.is_key_gone(key, now))
+    }
+
     fn wait_for_key(&mut self, error: EntryError) {
         let Some(log) = &mut self.log else { return };
         log.lacks_key();
@@ -100,17 +109,41 @@ impl Writer {
 
     fn apply(&mut self, bytes: &[u8]) -> Result<(), EntryError> {
         let Some(log) = &mut self.log else { return Ok(()) };
-        let entry::Entry { decided_at, steps, changes, .. } = log.open(bytes)?;
+        let opened = log.open(bytes, &self.shared.rows());
+        if opened == Err(EntryError::Stranger) {
+            self.skip(bytes);
+            return Ok(());
+        }
+        let entry::Entry { decided_at, steps, changes, .. } = opened?;
         let index = self.shared.read();
         if !steps.iter().all(|step| fits(&index, step)) {
             return Err(EntryError::Misfit);
         }
         drop(index);
-        let entry = Applied { head: log.applied.head.after(bytes), decided_at };
+        self.carry_out(bytes, Decided { at: decided_at, steps, changes });
+        Ok(())
+    }
+
+    /// Takes an entry of a stranger for one without steps. Its time is not believed either: it may be far ahead.
+    fn skip(&mut self, bytes: &[u8]) {
+        let Some(log) = &mut self.log else { return };
+        if log.complaints.is_due(Instant::now()) {
+            let place = log.applied.head.place + 1;
+            tracing::error!(
+                place,
+                "no member of the cluster wrote an entry of the shared log; it changes nothing. Who else reaches etcd?"
+            );
+        }
+        let at = log.applied.decided_at;
+        self.carry_out(bytes, Decided { at, steps: Vec::new(), changes: Vec::new() });
+    }
+
+    fn carry_out(&mut self, bytes: &[u8], decided: Decided) {
+        let Some(log) = &mut self.log else { return };
+        let entry = Applied { head: log.applied.head.after(bytes), decided_at: decided.at };
         log.advance(entry);
         // A failure is the committer's: it carries the entry out as soon as it can.
-        let _ = self.committer.carry_out(Decided { at: decided_at, steps, changes }, Some(entry));
-        Ok(())
+        let _ = self.committer.carry_out(decided, Some(entry));
     }
 
     /// From here on the node neither applies nor appends entries.

@@ -9,8 +9,9 @@ use crate::{
     clock::Timestamp,
     limits,
     registry::{
-        entry,
+        entry::{self, NodeId, NodePublicKey},
         error::ChangeError,
+        expiring::{ExpiringRows, RowKind},
         job::Job,
         member::{LogMember, LogStop},
         store::Applied,
@@ -157,22 +158,41 @@ impl LogEnd {
 
     /// The bytes of the entry behind the last one.
     pub(super) fn seal(&self, decided: &mut Decided) -> Result<Vec<u8>, entry::EntryError> {
-        let LogMember { cluster, node, keys, format, .. } = &self.member;
+        let LogMember { cluster, node, key, keys, format, .. } = &self.member;
         let entry = entry::Entry {
             node: *node,
             decided_at: decided.at,
             steps: std::mem::take(&mut decided.steps),
             changes: std::mem::take(&mut decided.changes),
         };
-        let sealed = entry.seal(*format, *cluster, self.applied.head, &keys.newest());
+        let sealed = entry.seal(*format, *cluster, self.applied.head, &keys.newest(), key);
         (decided.steps, decided.changes) = (entry.steps, entry.changes);
         sealed
     }
 
-    /// Opens the entry behind the last one.
-    pub(super) fn open(&self, bytes: &[u8]) -> Result<entry::Entry, entry::EntryError> {
+    /// Opens the entry behind the last one. `rows` are as that one left them: so every node finds the same members in them.
+    pub(super) fn open(
+        &self,
+        bytes: &[u8],
+        rows: &ExpiringRows,
+    ) -> Result<entry::Entry, entry::EntryError> {
         let LogMember { cluster, keys, .. } = &self.member;
-        entry::Entry::open(bytes, *cluster, self.applied.head, keys.as_ref())
+        let author = |node| self.author(node, rows);
+        entry::Entry::open(bytes, *cluster, self.applied.head, keys.as_ref(), author)
+    }
+
+    fn author(&self, node: NodeId, rows: &ExpiringRows) -> Option<NodePublicKey> {
+        (self.member.authors)(node, &mut rows.each(RowKind::Member).map(|(_, row)| &*row.value))
+    }
+
+    /// Whether this node is a member, by the rows as the last entry left them. The others skip its entries if it is not.
+    pub(super) fn is_member(&self, rows: &ExpiringRows) -> bool {
+        self.author(self.member.node, rows).is_some()
+    }
+
+    /// Whether the key with this number is missing and never comes.
+    pub(super) fn is_key_gone(&self, key: u32, now: Timestamp) -> bool {
+        self.member.keys.is_gone(key, now)
     }
 
     /// Appends an entry behind the last one.

@@ -125,8 +125,11 @@ impl Writer {
         let committer = &self.committer;
         let is_held = || self.is_held(touches) || self.log.is_some() && committer.is_holding();
         let can_append = self.log.as_ref().is_none_or(LogEnd::can_append);
+        let is_member = |log: &LogEnd| log.is_member(&self.shared.rows());
         if committer.is_in_doubt() || !can_append {
             Some(ChangeError::StoreUnwritable)
+        } else if !self.log.as_ref().is_none_or(is_member) {
+            Some(ChangeError::Held)
         } else if !committer.takes_records() && (!touches.needs_no_record || is_held()) {
             Some(ChangeError::LogUnwritable)
         } else if committer.is_full() {

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use dispatchd::{cluster::Identity, operators::node_token};
 use reqwest::{Method, StatusCode};
 
 use super::trio::{Trio, good, said};
@@ -68,12 +69,11 @@ async fn nodes_that_joined_are_one_directory() {
         assert!(member["applied"].as_u64().unwrap() > 1, "{member}");
     }
     // No node's token opens what people read, and a person's token opens nothing of the nodes.
-    let identity: serde_json::Value =
-        serde_json::from_str(&fs::read_to_string(b.data.join("cluster.json")).unwrap()).unwrap();
-    let token = identity["token"].as_str().unwrap();
-    assert_eq!(Reply::to(a.operator(token, "/v1/cluster/member")).await.status, 200);
+    let [of_a, of_b] = [a, b].map(|node| Identity::read(&node.data).unwrap().unwrap());
+    let token = node_token(&of_b.key(), of_b.cluster, of_a.node);
+    assert_eq!(Reply::to(a.operator(&token, "/v1/cluster/member")).await.status, 200);
     for path in ["/v1/log", "/v1/registry", "/v1/registry/snapshot", "/v1/cluster", "/metrics"] {
-        Reply::to(a.operator(token, path)).await.refuses(403, "role-insufficient");
+        Reply::to(a.operator(&token, path)).await.refuses(403, "role-insufficient");
     }
     for path in ["/v1/cluster/member", "/v1/cluster/snapshot", "/v1/cluster/keys"] {
         Reply::to(a.operator(&admin, path)).await.refuses(403, "role-insufficient");

@@ -3,5 +3,6 @@
 mod joining;
 mod leaving;
 mod trio;
+mod trust;
 
 pub(crate) use trio::Trio;

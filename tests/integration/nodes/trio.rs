@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The prefix of the keys in etcd.
-const PREFIX: &str = "dispatchd/";
+pub(super) const PREFIX: &str = "dispatchd/";
 const NAMES: [&str; 3] = ["a", "b", "c"];
 
 /// The nodes a, b and c. Only those that joined run.

@@ -61,7 +61,7 @@ const KINDS: &[Kind] = &[
         delete: "nobody: the node has to join again without it",
         ..kind(
             "cluster.json",
-            "which node of which cluster this is, and the token by which other nodes know it",
+            "which node of which cluster this is, and the secret by which other nodes know it",
         )
     },
     Kind {
@@ -186,7 +186,10 @@ const KINDS: &[Kind] = &[
         is_made: false,
         until: "until `dispatchd cluster leave`",
         delete: "nobody: the node can read no change of other nodes without it",
-        ..kind("keys/cluster/root.key", "the key of that keyring")
+        ..kind(
+            "keys/cluster/root.key",
+            "the key of that keyring; `<keys.root_key>.cluster` with `keys.root_key`",
+        )
     },
     Kind {
         delete: "nobody: open codes and link codes end, and counts of sent codes begin anew",

@@ -86,9 +86,22 @@ fn entry(steps: Vec<Mutation>, changes: Vec<Change>) -> Entry {
     Entry { node: NodeId(3), decided_at: AT, steps, changes }
 }
 
+fn author() -> NodeKey {
+    NodeKey::new(&[4; 32])
+}
+
+/// Node 3 is the only one.
+fn authors(node: NodeId) -> Option<NodePublicKey> {
+    (node == NodeId(3)).then(|| author().public())
+}
+
 fn seal(entry: &Entry) -> Vec<u8> {
+    seal_by(entry, &author())
+}
+
+fn seal_by(entry: &Entry, author: &NodeKey) -> Vec<u8> {
     let key = Keys::of(&[1]).newest();
-    entry.seal(EntryFormat::NEWEST, CLUSTER, BEFORE, &key).expect("it is short")
+    entry.seal(EntryFormat::NEWEST, CLUSTER, BEFORE, &key, author).expect("it is short")
 }
 
 proptest! {
@@ -105,7 +118,7 @@ proptest! {
         let (mut bytes, again) = (seal(&entry), seal(&entry));
         prop_assert_ne!(&bytes, &again, "the same entry twice is two entries");
         let keys = Keys::of(&[2, 1]);
-        let open = |bytes: &[u8]| Entry::open(bytes, CLUSTER, BEFORE, &keys);
+        let open = |bytes: &[u8]| Entry::open(bytes, CLUSTER, BEFORE, &keys, authors);
         prop_assert_eq!(&open(&bytes), &Ok(entry));
         prop_assert!(open(&bytes[..cut.index(bytes.len())]).is_err());
         prop_assert!(open(&[&bytes[..], &[0]].concat()).is_err());
@@ -119,7 +132,7 @@ proptest! {
 fn an_entry_is_of_one_cluster_one_place_and_one_chain() {
     let keys = Keys::of(&[1]);
     let bytes = seal(&entry(Vec::new(), Vec::new()));
-    let open = |cluster, before| Entry::open(&bytes, cluster, before, &keys).map(drop);
+    let open = |cluster, before| Entry::open(&bytes, cluster, before, &keys, authors).map(drop);
     assert_eq!(open(CLUSTER, BEFORE), Ok(()));
     assert_eq!(open(ClusterId([6; 16]), BEFORE), Err(EntryError::OtherCluster));
     for place in [40, 42] {
@@ -133,15 +146,35 @@ fn an_entry_is_of_one_cluster_one_place_and_one_chain() {
 #[test]
 fn what_cannot_be_read_is_named() {
     let mut bytes = seal(&entry(Vec::new(), Vec::new()));
-    let open = |bytes: &[u8], keys| Entry::open(bytes, CLUSTER, BEFORE, &Keys::of(keys)).map(drop);
+    let open_with =
+        |bytes: &[u8], keys: &Keys| Entry::open(bytes, CLUSTER, BEFORE, keys, authors).map(drop);
+    let open = |bytes: &[u8], keys| open_with(bytes, &Keys::of(keys));
     assert_eq!(open(&bytes, &[2]), Err(EntryError::KeyMissing(1)));
     assert_eq!(open(&bytes, &[1, 2]), Ok(()));
+    let other = Keys(vec![Arc::new(EntryKey::new(1, &[7; 32]))]);
+    assert_eq!(open_with(&bytes, &other), Err(EntryError::NotAuthentic));
+    assert_eq!((key_of(&bytes), key_of(&bytes[..9])), (Some(1), None));
     let last = bytes.len() - 1;
     bytes[last] ^= 1;
-    assert_eq!(open(&bytes, &[1]), Err(EntryError::NotAuthentic));
+    assert_eq!(open(&bytes, &[1]), Err(EntryError::Stranger));
     bytes[0] = 2;
     assert_eq!(open(&bytes, &[1]), Err(EntryError::FormatUnknown(2)));
     assert_eq!(open(&[], &[1]), Err(EntryError::Unreadable));
+}
+
+/// Whoever has the key of entries could write one in the name of any node.
+#[test]
+fn an_entry_is_of_the_member_that_signed_it() {
+    let open = |bytes: &[u8], keys| {
+        Entry::open(bytes, CLUSTER, BEFORE, &Keys::of(keys), authors).map(drop)
+    };
+    let own = entry(Vec::new(), Vec::new());
+    let forged = seal_by(&own, &NodeKey::new(&[5; 32]));
+    let of_nobody = seal(&Entry { node: NodeId(2), ..own });
+    for bytes in [forged, of_nobody] {
+        assert_eq!(open(&bytes, &[1]), Err(EntryError::Stranger));
+        assert_eq!(open(&bytes, &[2]), Err(EntryError::Stranger), "nobody waits for its key");
+    }
 }
 
 /// At a billion handles these are 20 GB a day.
@@ -170,7 +203,7 @@ fn an_entry_of_more_than_a_mebibyte_is_refused() {
     let key = Keys::of(&[1]).newest();
     let sealed = |bytes| {
         let entry = entry(vec![put(bytes)], Vec::new());
-        entry.seal(EntryFormat::NEWEST, CLUSTER, BEFORE, &key).map(|entry| entry.len())
+        entry.seal(EntryFormat::NEWEST, CLUSTER, BEFORE, &key, &author()).map(|entry| entry.len())
     };
     let around = sealed(1_000).expect("it is short") - 1_000;
     let most = limits::SHARED_LOG_ENTRY_MAX - around;

@@ -16,7 +16,8 @@ use super::*;
 use crate::{
     lock::lock,
     registry::{
-        ClusterId, EntryFormat, EntryKey, EntryKeys, LogMember, LogPosition, NodeId,
+        ClusterId, EntryFormat, EntryKey, EntryKeys, LogMember, LogPosition, NodeId, NodeKey,
+        NodePublicKey,
         entry::Entry,
         genesis,
         store::{Applied, Mutation, Store as _, tests::memory::Disk},
@@ -46,6 +47,29 @@ impl EntryKeys for OneKey {
     fn find(&self, id: u32) -> Option<Arc<EntryKey>> {
         (id == 1).then(|| self.0.clone())
     }
+
+    fn is_gone(&self, id: u32, _: Timestamp) -> bool {
+        id == 0
+    }
+}
+
+/// The number of a node that is no member. Every other number is one of a member.
+const STRANGER: u64 = 66;
+
+/// The one key of all members.
+fn node_key() -> NodeKey {
+    NodeKey::new(&[2; 32])
+}
+
+fn authors(node: NodeId, _: &mut dyn Iterator<Item = &[u8]>) -> Option<NodePublicKey> {
+    (node != NodeId(STRANGER)).then(|| node_key().public())
+}
+
+/// Appends an entry behind the last one.
+async fn append_entry(engine: &MemoryLog, entry: Entry, key: &EntryKey, author: &NodeKey) {
+    let head = engine.head().await.expect("it answers");
+    let bytes = entry.seal(EntryFormat::NEWEST, CLUSTER, head, key, author).expect("it is short");
+    assert_eq!(engine.append(head, &bytes).await, Ok(Appended::Mine));
 }
 
 /// A log with its genesis.
@@ -74,6 +98,8 @@ fn member(log: Arc<dyn SharedLog>, runtime: &Runtime, node: u64) -> LogMember {
         runtime: runtime.handle().clone(),
         cluster: CLUSTER,
         node: NodeId(node),
+        key: Arc::new(node_key()),
+        authors,
         keys: Arc::new(OneKey::new()),
         format: EntryFormat::NEWEST,
     }
@@ -206,7 +232,8 @@ impl Node {
 async fn entries(engine: &MemoryLog) -> Result<Vec<Entry>, String> {
     let (mut before, mut opened) = (Head::EMPTY.after(&genesis(CLUSTER)), Vec::new());
     for entry in engine.read(2, usize::MAX).await.expect("nothing is wrong with this handle") {
-        let one = Entry::open(&entry.bytes, CLUSTER, before, &OneKey::new());
+        let author = |node| authors(node, &mut std::iter::empty());
+        let one = Entry::open(&entry.bytes, CLUSTER, before, &OneKey::new(), author);
         opened.push(one.map_err(|error| error.to_string())?);
         before = before.after(&entry.bytes);
     }

@@ -27,13 +27,11 @@ fn run(test: impl AsyncFnOnce(MemoryLog, &Runtime)) {
 
 /// Appends an entry without steps, under key number `key`.
 async fn append_under(engine: &MemoryLog, key: u32) {
-    let head = engine.head().await.expect("it answers");
     let decided_at = Timestamp::from_secs(1_800_000_000);
     let (steps, changes) = (Vec::new(), Vec::new());
     let entry = entry::Entry { node: NodeId(9), decided_at, steps, changes };
     let key = EntryKey::new(key, &[1; 32]);
-    let bytes = entry.seal(EntryFormat::NEWEST, CLUSTER, head, &key).expect("it is short");
-    assert_eq!(engine.append(head, &bytes).await, Ok(Appended::Mine));
+    append_entry(engine, entry, &key, &node_key()).await;
 }
 
 /// An engine whose first reads are older than its head.

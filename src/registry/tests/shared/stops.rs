@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     registry::{
         EntryError, HandleState, ImportRecords, LogStop, OpenError, TransferAccount, TransferClaim,
-        TransferDevice, entry,
+        TransferDevice,
     },
     shared_log::Stopped,
 };
@@ -216,13 +216,76 @@ fn an_entry_that_does_not_fit_stops_every_node_before_it() {
     });
 }
 
+fn at() -> Timestamp {
+    Timestamp::from_secs(1_800_000_000)
+}
+
+#[test]
+fn an_entry_that_no_member_wrote_has_a_place_and_changes_nothing() {
+    Two::run(async |two| {
+        two.ann.device().await;
+        let nobody = DeviceId::from_bits(7);
+        // It would stop every node, if a member had written it. It is decided at the end of all time.
+        let step = Mutation::CheckIn { account: AccountId::from_bits(7), device: nobody, at: at() };
+        let forged = |node| {
+            let (steps, changes) = (vec![step.clone()], Vec::new());
+            Entry {
+                node: NodeId(node),
+                decided_at: Timestamp::from_micros(u64::MAX),
+                steps,
+                changes,
+            }
+        };
+        let (key, stranger) = (OneKey::new().newest(), NodeKey::new(&[3; 32]));
+        append_entry(&two.engine, forged(STRANGER), &key, &node_key()).await;
+        append_entry(&two.engine, forged(1), &key, &stranger).await;
+        let unknown = EntryKey::new(7, &[7; 32]);
+        append_entry(&two.engine, forged(STRANGER), &unknown, &stranger).await;
+        for node in [&two.ann, &two.ben] {
+            node.catches_up(&two.engine).await.expect("it goes on");
+            assert_eq!(node.registry.applied().place, 5);
+        }
+        two.ben.device().await;
+        two.ann.catches_up(&two.engine).await.expect("it follows");
+        let reborn = two.ann.crashed(&two.engine, &two.runtime);
+        assert_eq!(reborn.registry.applied().place, 6);
+        assert!(two.ann.store.disk().agrees_with(&two.ben.store.disk()));
+        let decided = two.ann.store.disk().applied.map(|applied| applied.decided_at);
+        assert!(decided.is_some_and(|decided| decided < Timestamp::from_secs(1_800_000_100)));
+    });
+}
+
+#[test]
+fn a_node_that_is_no_member_appends_nothing() {
+    Two::run(async |two| {
+        let log = Arc::new(two.engine.handle());
+        let with = (two.ann.clock.clone(), &*two.runtime, (|log| log) as Wrap);
+        let removed = Node::start(STRANGER, Arc::clone(&log), begun_disk(), Vec::new(), with);
+        let refused = removed.registry.sign_up(sign_up(None)).await.map(drop);
+        assert_eq!(refused, Err(DeviceError::Change(ChangeError::Held)));
+        assert_eq!(log.count(Call::Append), 0);
+        two.ann.device().await;
+        removed.catches_up(&two.engine).await.expect("it follows");
+    });
+}
+
+#[test]
+fn a_node_that_lacks_a_destroyed_key_says_that_it_needs_a_snapshot() {
+    Two::run(async |two| {
+        append_under(&two.engine, 0).await;
+        assert_eq!(stops(&two.ann).await, LogStop::KeyGone(0));
+        assert_eq!(two.ann.registry.reached(2).await, Err(Stopped::Trimmed));
+    });
+}
+
+async fn append_under(engine: &MemoryLog, key: u32) {
+    let entry = Entry { node: NodeId(9), decided_at: at(), steps: Vec::new(), changes: Vec::new() };
+    append_entry(engine, entry, &EntryKey::new(key, &[0; 32]), &node_key()).await;
+}
+
 async fn append(engine: &MemoryLog, steps: Vec<Mutation>) {
-    let head = engine.head().await.expect("it answers");
-    let decided_at = Timestamp::from_secs(1_800_000_000);
-    let entry = entry::Entry { node: NodeId(9), decided_at, steps, changes: Vec::new() };
-    let key = OneKey::new().newest();
-    let bytes = entry.seal(EntryFormat::NEWEST, CLUSTER, head, &key).expect("it is short");
-    assert_eq!(engine.append(head, &bytes).await, Ok(Appended::Mine));
+    let entry = Entry { node: NodeId(9), decided_at: at(), steps, changes: Vec::new() };
+    append_entry(engine, entry, &OneKey::new().newest(), &node_key()).await;
 }
 
 /// An engine that lets another node append first, every time.

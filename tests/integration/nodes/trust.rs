@@ -1,0 +1,161 @@
+//! What a node shows to another one is good there only, and nobody joins at a node that lacks a key.
+
+use std::{
+    sync::{Arc, LazyLock},
+    thread,
+    time::Instant,
+};
+
+use data_encoding::HEXLOWER;
+use dispatchd::{
+    clock::SystemClock,
+    cluster::{ClusterKeys, Identity, JoinRequest, Member},
+    files::OsDisk,
+    operators::node_token,
+    registry::{
+        self, ChangeError, ChangeSink, EntryFormat, LogMember, Recording, Registry, RowKind, Rows,
+        SinkFailed, Unrecorded,
+    },
+    shared_log::etcd::Fence,
+};
+use futures_util::{FutureExt as _, future};
+use reqwest::StatusCode;
+use tokio::runtime::Runtime;
+
+use super::trio::{PREFIX, Trio, good};
+use crate::{
+    harness::{Server, run},
+    wire::Reply,
+};
+
+/// Runs the calls of a registry in this process. It has no end, since it must outlive the registry.
+static CALLS: LazyLock<Runtime> = LazyLock::new(|| {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(1).enable_all().build().unwrap()
+});
+
+fn identity(node: &Server) -> Identity {
+    Identity::read(&node.data).unwrap().expect("it is a node")
+}
+
+/// What one node shows to another one.
+fn token(by: &Server, to: &Server) -> String {
+    let by = identity(by);
+    node_token(&by.key(), by.cluster, identity(to).node).to_string()
+}
+
+const PATHS: [&str; 3] = ["/v1/cluster/member", "/v1/cluster/keys", "/v1/cluster/snapshot"];
+
+#[tokio::test]
+async fn what_a_node_shows_to_another_one_is_good_nowhere_else() {
+    let trio = Trio::start().await;
+    let [a, b, c] = &trio.nodes[..] else { unreachable!() };
+    let status = async |at: &Server, token: &str, path: &str| {
+        at.operator(token, path).send().await.unwrap().status()
+    };
+    for path in PATHS {
+        let shown_to_c = token(b, c);
+        assert_eq!(status(c, &shown_to_c, path).await, StatusCode::OK);
+        // Whoever runs c may have kept it.
+        Reply::to(a.operator(&shown_to_c, path)).await.refuses(401, "token-invalid");
+        // The public part alone is nobody's token.
+        Reply::to(c.operator(&shown_to_c[..46], path)).await.refuses(401, "token-invalid");
+    }
+    let [of_b, of_c] = [token(b, a), token(c, a)];
+    good(&run(&mut a.command_for(&["cluster", "remove", "c"])));
+    for path in PATHS {
+        Reply::to(a.operator(&of_c, path)).await.refuses(401, "token-invalid");
+        assert_eq!(status(a, &of_b, path).await, StatusCode::OK);
+    }
+}
+
+struct NoLog;
+
+impl ChangeSink for NoLog {
+    fn is_writable(&self) -> bool {
+        true
+    }
+
+    fn record(&self, _: &[Unrecorded]) -> Result<Recording, SinkFailed> {
+        Ok(future::ready(Ok(())).boxed())
+    }
+}
+
+/// The registry of a node that joined and does not run, in this process.
+async fn in_process(trio: &Trio, node: &Server) -> (Arc<Registry>, ClusterKeys) {
+    let open = || {
+        let files = ClusterKeys::files(&node.data, None);
+        ClusterKeys::open(OsDisk::shared(), files).unwrap().expect("it has keys")
+    };
+    let identity = identity(node);
+    let log = {
+        let _in = CALLS.enter();
+        trio.etcd.log_of(0, PREFIX, Fence::Write)
+    };
+    let member = LogMember {
+        log: Arc::new(log),
+        runtime: CALLS.handle().clone(),
+        cluster: identity.cluster,
+        node: identity.node,
+        key: Arc::new(identity.key()),
+        authors: Member::author,
+        keys: Arc::new(open()),
+        format: EntryFormat::NEWEST,
+    };
+    let (folder, config) = (node.data.join("registry"), registry::Config::default());
+    let registry = Registry::open(&folder, config, Arc::new(SystemClock)).unwrap();
+    let registry = Arc::new(registry.following(member).unwrap());
+    registry.load().unwrap();
+    registry.start(Arc::new(NoLog), &|_| Default::default()).unwrap();
+    (registry, open())
+}
+
+#[tokio::test]
+async fn who_joins_at_a_node_that_lacks_the_newest_key_waits_for_it() {
+    let trio = Trio::begin().await;
+    good(&trio.join(2, &trio.invite("c")));
+    let [a, _, c] = &trio.nodes[..] else { unreachable!() };
+    let (registry, keys) = in_process(&trio, c).await;
+    // It is sealed to nobody, so node a never has it.
+    let (number, nobody) = (keys.newest_number() + 1_000, 7_u64);
+    let row = [&number.to_be_bytes()[..], &nobody.to_be_bytes()].concat();
+    let key = row.clone();
+    let put = move |rows: &mut Rows<'_>| {
+        rows.put(RowKind::EntryKey, &key, None, vec![1]);
+        Ok::<_, ChangeError>(())
+    };
+    registry.change_rows(put).await.unwrap();
+    // Then it has applied that.
+    a.sign_up().await;
+
+    let shown = token(c, a);
+    Reply::to(a.operator(&shown, "/v1/cluster/keys")).await.refuses(503, "registry-behind");
+    let invite = trio.invite("b");
+    let request = JoinRequest {
+        name: "b".to_owned(),
+        address: "http://127.0.0.1:9".to_owned(),
+        public: "11".repeat(32),
+        format: EntryFormat::NEWEST as u8,
+        receiving: "22".repeat(32),
+        cluster: HEXLOWER.encode(&identity(a).cluster.0),
+    };
+    let join = reqwest::Client::new().post(format!("{}/v1/cluster/join", a.operators));
+    let refused = Reply::to(join.bearer_auth(&invite).json(&request)).await;
+    refused.refuses(503, "registry-behind");
+
+    // The command asks again until it comes.
+    let pause = std::time::Duration::from_millis(1_500);
+    let (removed, begun) = (Arc::clone(&registry), Instant::now());
+    let comes = thread::spawn(move || {
+        thread::sleep(pause);
+        let remove = move |rows: &mut Rows<'_>| {
+            rows.remove(RowKind::EntryKey, &row);
+            Ok::<_, ChangeError>(())
+        };
+        CALLS.block_on(removed.change_rows(remove)).unwrap();
+    });
+    good(&trio.join(1, &invite));
+    assert!(pause <= begun.elapsed(), "it did not wait");
+    comes.join().unwrap();
+    registry.close();
+}
