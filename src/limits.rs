@@ -207,6 +207,9 @@ pub const LOG_SEARCHES_PER_OPERATOR_MAX: usize = 2;
 pub const PLACE_PATIENCE: Duration = Duration::from_secs(2);
 /// Pause between two looks whether the operator of an answer that is being sent was revoked. The look reads a row in memory.
 pub const AUTHORITY_CHECK_PAUSE: Duration = Duration::from_millis(250);
+/// After so long, at the next look at the operator, a node of a cluster also looks whether it is cut off, so that it would not hear of a
+/// revocation. That is a look a second: a round of the fence, for which etcd may have to sync its disk.
+pub const AUTHORITY_FENCE_PAUSE: Duration = Duration::from_millis(750);
 /// How long a stream of records waits for a client that reads nothing.
 pub const SLOW_READER_PATIENCE: Duration = Duration::from_secs(30);
 /// Rows of a sealed segment that a search sorts in memory at once, about 60 bytes each with their clients. In the order of
@@ -382,13 +385,24 @@ pub const CLUSTER_PEER_PATIENCE: Duration = Duration::from_secs(1);
 pub const CLUSTER_STATE_PATIENCE: Duration = Duration::from_secs(120);
 /// An answer that took longer tells nothing about the other clock: half of this is the greatest error.
 pub const CLUSTER_CLOCK_ROUND_TRIP_MAX: Duration = Duration::from_millis(200);
-/// How far a node's clock may be from the median of the nodes' clocks. A node that is farther takes no changes and is not ready.
+/// How far a node's clock may be from other nodes' clocks. A node takes no changes and is not ready if at least half of all clocks are farther
+/// ahead of its own, or at least half are farther behind it.
 pub const CLUSTER_CLOCK_DIFFERENCE_MAX: Duration = Duration::from_millis(500);
+/// How much later than a node's clock shows the last entry of the shared log may have been decided. The clocks of two nodes that take
+/// changes are at most twice [`CLUSTER_CLOCK_DIFFERENCE_MAX`] apart, and each was compared with an error of at most half of
+/// [`CLUSTER_CLOCK_ROUND_TRIP_MAX`]. A node whose last entry is later takes no changes.
+pub const CLUSTER_ENTRY_AHEAD_MAX: Duration = Duration::from_millis(1_500);
+/// Rounds in which a node that starts asks the others for their clocks before it takes changes. The first one also connects, which may
+/// take too long to tell the time.
+pub const CLUSTER_FIRST_ROUNDS_MAX: usize = 3;
 /// How long the nodes of a cluster use one key of the shared log's entries.
 pub const CLUSTER_KEY_LIFETIME: Duration = Duration::from_secs(24 * 3_600);
 /// How long after the hour in which it was made a key of entries is destroyed, also if a node that needs it is away. The service promises
-/// to forget after 30 days.
+/// to forget after 30 days. With a shorter `log.retention` a key lives no longer than that.
 pub const CLUSTER_KEY_AGE_MAX: Duration = Duration::from_secs(30 * 24 * 3_600);
+/// Also with a shorter `log.retention` a key lives for so long: it is used for a day, and a node that comes back may use it until it has the
+/// next one.
+pub const CLUSTER_KEY_AGE_MAX_LEAST: Duration = Duration::from_secs(2 * 24 * 3_600);
 /// How long a node does not use a new key because another node may not have it yet.
 pub const CLUSTER_KEY_PATIENCE: Duration = Duration::from_secs(10);
 /// How often a node looks for new keys of entries: as long as another node's changes may wait for one.

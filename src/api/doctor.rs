@@ -37,6 +37,10 @@ codes! {
         Quotas = 12 "quotas",
         /// What a power cut destroys.
         Durability = 13 "durability",
+        /// Whether etcd answers, has space, syncs its disk fast and reads what is newest.
+        Engine = 15 "engine",
+        /// Whether the nodes of the cluster answer, take changes and agree on the time.
+        Nodes = 16 "nodes",
     }
 }
 
@@ -50,8 +54,8 @@ codes! {
     }
 }
 
-/// One thing that is wrong with the deployment. Its texts name files, keys of the configuration and operators. They hold no
-/// handle, address of a client, token or code.
+/// One thing that is wrong with the deployment. Its texts name files, keys of the configuration, operators, nodes and members of etcd. They
+/// hold no handle, address of a client, token or code.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Finding {
     /// What it is about.

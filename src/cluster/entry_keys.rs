@@ -36,6 +36,8 @@ pub struct ClusterKeys {
     keyring: Keyring,
     /// The number of a key that is not used yet.
     held_back: AtomicU32,
+    /// How long after the hour in which it was made a key is destroyed.
+    age_max: Duration,
 }
 
 impl ClusterKeys {
@@ -45,7 +47,20 @@ impl ClusterKeys {
     }
 
     const fn new(keyring: Keyring) -> Self {
-        Self { keyring, held_back: AtomicU32::new(NONE) }
+        let (held_back, age_max) = (AtomicU32::new(NONE), limits::CLUSTER_KEY_AGE_MAX);
+        Self { keyring, held_back, age_max }
+    }
+
+    /// The same keys, which live no longer than the log, whose retention this is, but at least [`limits::CLUSTER_KEY_AGE_MAX_LEAST`].
+    #[must_use]
+    pub fn with_retention(self, retention: Duration) -> Self {
+        let (least, most) = (limits::CLUSTER_KEY_AGE_MAX_LEAST, limits::CLUSTER_KEY_AGE_MAX);
+        Self { age_max: retention.clamp(least, most), ..self }
+    }
+
+    /// Whether a key must be destroyed at `now`, whoever needs it.
+    pub(super) fn is_old(&self, number: u32, now: Timestamp) -> bool {
+        starts_at(number).plus(self.age_max) <= now
     }
 
     /// Where the keys of the data directory `data` lie. `root_key` is the file of the log's root key, if the configuration names one: that
@@ -213,11 +228,6 @@ pub(super) fn starts_at(number: u32) -> Timestamp {
     Timestamp::EPOCH.plus(Duration::from_secs(u64::from(number) * 3_600))
 }
 
-/// Whether a key must be destroyed at `now`, whoever needs it.
-pub(super) fn is_old(number: u32, now: Timestamp) -> bool {
-    starts_at(number).plus(limits::CLUSTER_KEY_AGE_MAX) <= now
-}
-
 /// The public half of a receiving key.
 pub(super) fn public_half(private: &[u8; 32]) -> [u8; 32] {
     let public =
@@ -247,7 +257,7 @@ impl EntryKeys for ClusterKeys {
     /// Keys come in their order, and none that is too old: see [`KeyRotation`](super::KeyRotation).
     fn is_gone(&self, id: u32, now: Timestamp) -> bool {
         // The key itself is looked for last: it may come at this moment, and a newer one with it.
-        (id < self.newest_number() || is_old(id, now)) && self.bytes(id).is_none()
+        (id < self.newest_number() || self.is_old(id, now)) && self.bytes(id).is_none()
     }
 }
 

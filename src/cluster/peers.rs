@@ -2,6 +2,9 @@
 //!
 //! What is found decides three things: whether this node takes changes, which entries of the shared log may go, and what operators see of
 //! the cluster. Nothing of it decides what a lookup answers: the fence does that without the other nodes.
+//!
+//! A node takes no changes before its first comparison with the other clocks. If no other node answers then, it goes on: a majority of
+//! etcd is enough to serve, and nobody is there to say that its clock is wrong.
 
 use std::{
     collections::BTreeMap,
@@ -9,7 +12,10 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use tokio::time::{Instant, sleep};
+use tokio::{
+    sync::SetOnce,
+    time::{Instant, sleep},
+};
 
 use super::{
     clocks,
@@ -40,6 +46,8 @@ struct Shared {
     clock: SharedClock,
     client: MemberClient,
     seen: Mutex<BTreeMap<String, Seen>>,
+    /// Set once this node's clock was compared with the others' for the first time, or none answered.
+    compared: SetOnce<()>,
 }
 
 /// What is known of another node.
@@ -55,7 +63,7 @@ struct Seen {
 }
 
 impl Peers {
-    /// Asks with `client`. Nothing is asked before [`Self::run`].
+    /// Asks with `client`. Nothing is asked before [`Self::run`]. Until then `registry` takes no changes if there are other nodes.
     pub fn new(
         identity: Identity,
         registry: Arc<Registry>,
@@ -63,25 +71,56 @@ impl Peers {
         clock: SharedClock,
         client: MemberClient,
     ) -> Self {
-        let seen = Mutex::default();
-        Self { shared: Arc::new(Shared { identity, registry, log, clock, client, seen }) }
+        let (seen, compared) = (Mutex::default(), SetOnce::new());
+        let shared = Shared { identity, registry, log, clock, client, seen, compared };
+        let peers = Self { shared: Arc::new(shared) };
+        if peers.members().iter().any(|member| !peers.is_own(member)) {
+            peers.shared.registry.hold(Some(Hold::NotCompared));
+        }
+        peers
     }
 
-    /// Asks all other nodes each second, and trims the log now and then. Never ends.
+    /// Asks all other nodes each second, and trims the log now and then. Never ends. To be run once.
     pub async fn run(self) {
-        let mut trimmed = Instant::now();
+        let (mut trimmed, mut told) = (Instant::now(), None);
+        self.compare().await;
         loop {
             let begun = Instant::now();
-            if self.shared.registry.is_ready() {
-                self.ask_all().await;
-                self.shared.registry.hold(self.hold());
-                if limits::CLUSTER_TRIM_PAUSE <= trimmed.elapsed() {
-                    trimmed = Instant::now();
-                    self.trim().await;
+            let held = self.shared.registry.held();
+            if held != told {
+                match held {
+                    Some(hold) => tracing::error!("{hold}: this node takes no changes"),
+                    None => tracing::info!("this node takes changes again"),
                 }
+                told = held;
+            }
+            if limits::CLUSTER_TRIM_PAUSE <= trimmed.elapsed() {
+                trimmed = Instant::now();
+                self.trim().await;
             }
             sleep(limits::CLUSTER_PEER_PAUSE.saturating_sub(begun.elapsed())).await;
+            self.ask_all().await;
+            self.shared.registry.hold(self.hold());
         }
+    }
+
+    /// Compares this node's clock with the others' for the first time.
+    async fn compare(&self) {
+        for _ in 0..limits::CLUSTER_FIRST_ROUNDS_MAX {
+            self.ask_all().await;
+            let is_known = |seen: &Seen| seen.error.is_some() || seen.ahead_us.is_some();
+            if lock(&self.shared.seen).values().all(is_known) {
+                break;
+            }
+        }
+        self.shared.registry.hold(self.hold());
+        // Set by nobody else.
+        let _ = self.shared.compared.set(());
+    }
+
+    /// Waits until this node's clock was compared with the others' for the first time, or none answered. [`Self::run`] must run.
+    pub async fn compared(&self) {
+        self.shared.compared.wait().await;
     }
 
     /// The nodes of the cluster, by the rows of this node.
@@ -138,32 +177,28 @@ impl Peers {
 
     /// Why this node must take no changes.
     fn hold(&self) -> Option<Hold> {
-        let own = &self.shared.identity;
+        let (own, members) = (&self.shared.identity, self.members());
         let is_member = |member: &Member| member.name == own.name && member.node == own.node;
-        if !self.members().iter().any(is_member) {
+        if !members.iter().any(is_member) {
             return Some(Hold::Removed);
         }
         let ahead: Vec<_> =
             lock(&self.shared.seen).values().filter_map(|seen| seen.ahead_us).collect();
-        let held = self.shared.registry.held();
         match clocks::agrees(&ahead) {
             Some(true) => None,
             Some(false) => Some(Hold::Clock),
+            None if members.len() == 1 => None,
             // What was found last holds until it can be found anew.
-            None => held.filter(|held| *held == Hold::Clock),
+            None => self.shared.registry.held().filter(|held| *held == Hold::Clock),
         }
-        .inspect(|hold| {
-            if held != Some(*hold) {
-                tracing::error!("{hold}: this node takes no changes");
-            }
-        })
     }
 
     async fn trim(&self) {
         let Shared { registry, log, .. } = &*self.shared;
         let known = self.known();
         let own = self.shared.identity.node.0;
-        if registry.held().is_some() || !trimming::is_mine(own, &known) {
+        let may_trim = registry.is_ready() && registry.held().is_none();
+        if !may_trim || !trimming::is_mine(own, &known) {
             return;
         }
         let below = trimming::below(&known);
@@ -262,9 +297,14 @@ fn state(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
+    use std::{
+        sync::atomic::{AtomicI64, Ordering::SeqCst},
+        time::Duration,
+    };
 
     use axum::{Json, Router, routing::get};
+    use tokio::{runtime::Handle, time::timeout};
+    use tokio_util::task::AbortOnDropHandle;
 
     use super::*;
     use crate::{
@@ -276,8 +316,20 @@ mod tests {
 
     /// Another node, which answers with a clock that is `ahead` so many microseconds. Gives its address.
     async fn answering(name: &'static str, node: u64, ahead: &Arc<AtomicI64>) -> String {
-        let ahead = Arc::clone(ahead);
+        answering_slowly(name, node, ahead, Duration::ZERO).await
+    }
+
+    /// The same, after so long for the first answer.
+    async fn answering_slowly(
+        name: &'static str,
+        node: u64,
+        ahead: &Arc<AtomicI64>,
+        first: Duration,
+    ) -> String {
+        let (ahead, first) = (Arc::clone(ahead), Arc::new(Mutex::new(Some(first))));
         let report = move || async move {
+            let pause = lock(&first).take();
+            sleep(pause.unwrap_or_default()).await;
             let now = SystemClock.now().as_micros().saturating_add_signed(ahead.load(SeqCst));
             Json(MemberReport {
                 name: name.to_owned(),
@@ -293,7 +345,7 @@ mod tests {
         let address = format!("http://{}", listener.local_addr().unwrap());
         let routes = Router::new().route("/v1/cluster/member", get(report));
         let serving = async move { axum::serve(listener, routes).await };
-        tokio::runtime::Handle::current().spawn(serving);
+        Handle::current().spawn(serving);
         address
     }
 
@@ -355,6 +407,62 @@ mod tests {
         assert!(peers.own().ready);
     }
 
+    /// Runs the rounds of `peers`, and waits until the first comparison is over.
+    async fn compared(peers: &Peers) -> Option<Hold> {
+        let running = AbortOnDropHandle::new(Handle::current().spawn(peers.clone().run()));
+        timeout(Duration::from_secs(60), peers.compared()).await.expect("it is compared");
+        drop(running);
+        peers.shared.registry.held()
+    }
+
+    #[tokio::test]
+    async fn a_node_that_starts_takes_no_changes_before_it_has_compared_its_clock() {
+        let wrong = Arc::new(AtomicI64::new(9_000_000));
+        // The first answer takes too long to tell the time.
+        let slow = limits::CLUSTER_CLOCK_ROUND_TRIP_MAX * 2;
+        for (ahead, expected) in [(wrong, Some(Hold::Clock)), (Arc::default(), None)] {
+            let folder = tempfile::tempdir().unwrap();
+            let b = member("b", 2, answering_slowly("b", 2, &ahead, slow).await);
+            let away = member("c", 3, "http://127.0.0.1:1".to_owned());
+            let peers = peers(folder.path(), vec![b, away]).await;
+            assert_eq!(peers.shared.registry.held(), Some(Hold::NotCompared));
+            assert!(!peers.own().ready);
+            assert_eq!(compared(&peers).await, expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_node_that_nobody_answers_or_that_is_alone_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let away = member("b", 2, "http://127.0.0.1:1".to_owned());
+        let peers_away = peers(folder.path(), vec![away]).await;
+        assert_eq!(peers_away.shared.registry.held(), Some(Hold::NotCompared));
+        assert_eq!(compared(&peers_away).await, None);
+
+        let folder = tempfile::tempdir().unwrap();
+        let alone = peers(folder.path(), Vec::new()).await;
+        assert_eq!(alone.shared.registry.held(), None, "it starts at once");
+        assert_eq!(compared(&alone).await, None);
+    }
+
+    #[tokio::test]
+    async fn two_nodes_whose_clocks_differ_both_wait_also_while_they_do_not_hear_of_each_other() {
+        let (folder, of_b) = (tempfile::tempdir().unwrap(), Arc::new(AtomicI64::new(2_000_000)));
+        let b = member("b", 2, answering("b", 2, &of_b).await);
+        let peers = peers(folder.path(), vec![b]).await;
+        assert_eq!(compared(&peers).await, Some(Hold::Clock));
+        lock(&peers.shared.seen).clear();
+        assert_eq!(peers.hold(), Some(Hold::Clock), "nothing shows that it is right now");
+        let gone = |rows: &mut Rows<'_>| {
+            rows.remove(RowKind::Member, b"b");
+            Ok::<_, OperatorsError>(())
+        };
+        peers.shared.registry.hold(None);
+        peers.shared.registry.change_rows(gone).await.unwrap();
+        peers.shared.registry.hold(Some(Hold::Clock));
+        assert_eq!(peers.hold(), None, "it is alone");
+    }
+
     #[tokio::test]
     async fn each_other_node_is_shown_something_else() {
         let shown = Arc::new(Mutex::new(Vec::new()));
@@ -387,15 +495,13 @@ mod tests {
         let other = member("b", 2, answering("b", 9, &right).await);
         let away = member("c", 3, "http://127.0.0.1:1".to_owned());
         let peers = peers(folder.path(), vec![other, away]).await;
-        peers.ask_all().await;
+        assert_eq!(compared(&peers).await, None, "no other clock is known");
         let report = peers.report(Vec::new());
         assert_eq!(report.missing(), ["b", "c"]);
         let errors: Vec<_> = report.members.iter().map(|it| it.error.clone()).collect();
         assert_eq!(errors[0], None);
         assert!(errors[1].as_ref().unwrap().contains("another node answers"), "{errors:?}");
         assert!(errors[2].as_ref().unwrap().contains("no answer"), "{errors:?}");
-        assert_eq!(peers.hold(), None, "two clocks are too few");
-        peers.shared.registry.hold(None);
         let gone = |rows: &mut Rows<'_>| {
             rows.remove(RowKind::Member, b"a");
             Ok::<_, OperatorsError>(())

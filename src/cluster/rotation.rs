@@ -16,8 +16,8 @@
 //! A member uses a new key once every member has published its number, or after a while, if one is away. So nobody waits for a key.
 //! Once it has a key, it uses that or the one before, and none that is older. So if each member has published key *k*, the entries
 //! that follow have key *k*, the one before it, or a newer one. All older keys are destroyed then: every entry under them is
-//! applied here. At the latest a key is destroyed 30 days after the hour in which it was made. A node that was away longer takes no such
-//! key either: it takes the state of another one.
+//! applied here. At the latest a key is destroyed when the log's retention is over, 30 days or less, from the hour on in which it was made.
+//! A node that was away longer takes no such key either: it takes the state of another one.
 //!
 //! A node that is removed has every key that there is then. So its removal leaves the mark [`NEW_KEY_WANTED`], and the next round of any
 //! member makes a key that the removed one does not get. Some seconds later no member that runs uses those that it has.
@@ -28,7 +28,7 @@ use tokio::time::{Instant, sleep};
 use zeroize::Zeroizing;
 
 use super::{
-    entry_keys::{ClusterKeys, is_old, next_number, starts_at},
+    entry_keys::{ClusterKeys, next_number, starts_at},
     identity::Identity,
     member::Member,
     sealing::{self, Purpose},
@@ -157,7 +157,7 @@ impl KeyRotation {
     fn take(&self, seen: &Seen) -> Result<(), RotationError> {
         let (had, now) = (self.keys.newest_number(), self.clock.now());
         let receiving = self.keys.receiving_halves();
-        let is_due = |number| had < number && !is_old(number, now);
+        let is_due = |number| had < number && !self.keys.is_old(number, now);
         for (number, sealed) in seen.sealed.iter().filter(|(number, _)| is_due(*number)) {
             let purpose = self.purpose(*number, self.identity.node);
             let opened = receiving.iter().find_map(|half| sealing::open(purpose, half, sealed));
@@ -213,7 +213,9 @@ impl KeyRotation {
         let dead: Vec<_> = numbers
             .iter()
             .enumerate()
-            .filter(|(at, number)| **number != newest && (*at < unused || is_old(**number, now)))
+            .filter(|(at, number)| {
+                **number != newest && (*at < unused || self.keys.is_old(**number, now))
+            })
             .map(|(_, number)| *number)
             .collect();
         if !dead.is_empty() {
@@ -224,7 +226,7 @@ impl KeyRotation {
 
     /// Makes the key behind `newest`, unless another node did and has removed none since.
     async fn rotate(&self, newest: u32) -> Result<(), RotationError> {
-        let cluster = self.identity.cluster;
+        let (cluster, keys) = (self.identity.cluster, Arc::clone(&self.keys));
         let plan = move |rows: &mut Rows<'_>| {
             let members = rows.all(RowKind::Member);
             let members: Vec<_> =
@@ -240,7 +242,7 @@ impl KeyRotation {
             let everywhere = everywhere(&members);
             for (number, node) in sealed {
                 let is_member = members.iter().any(|member| member.node == node);
-                if number <= everywhere || is_old(number, rows.now()) || !is_member {
+                if number <= everywhere || keys.is_old(number, rows.now()) || !is_member {
                     rows.remove(RowKind::EntryKey, &write_key(number, node));
                 }
             }

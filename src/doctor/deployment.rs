@@ -3,16 +3,18 @@
 use std::sync::Arc;
 
 use super::{
-    certificate::Certificate,
-    clock, files, keys, network, roles,
+    certificate::{self, Certificate},
+    clock, engine, files, keys, network, nodes, roles,
     service::{self, Connections},
     space,
 };
 use crate::{
     api::{Check, DoctorReport},
     clock::TrustedClock,
+    cluster::ClusterReport,
     config::Config,
     operators::Operators,
+    shared_log::{EngineError, etcd::Examined},
 };
 
 /// A deployment to check.
@@ -29,6 +31,18 @@ pub struct Deployment {
 struct Running {
     connections: Connections,
     operators: Arc<Operators>,
+}
+
+/// What a running node knows of its cluster.
+#[derive(Clone, Debug)]
+pub struct ClusterFacts {
+    /// The nodes.
+    pub nodes: ClusterReport,
+    /// What etcd says of itself.
+    ///
+    /// # Errors
+    /// Why it says nothing.
+    pub engine: Result<Examined, EngineError>,
 }
 
 impl Deployment {
@@ -50,12 +64,17 @@ impl Deployment {
 
     /// The checks that only a running server can make of itself, if this one does not run.
     pub fn unchecked(&self) -> &'static [Check] {
-        if self.running.is_none() { &[Check::Descriptors, Check::Roles] } else { &[] }
+        match (&self.running, self.config.cluster.is_on()) {
+            (Some(_), _) => &[],
+            (None, false) => &[Check::Descriptors, Check::Roles],
+            (None, true) => &[Check::Descriptors, Check::Roles, Check::Engine, Check::Nodes],
+        }
     }
 
     /// Everything that is wrong. `unnamed_proxies` is how many connections since the start named a proxy that the configuration does
-    /// not name. Reads names, sizes and permissions of files, so call it on a thread that may wait.
-    pub fn check(&self, unnamed_proxies: u64) -> DoctorReport {
+    /// not name. `cluster` is none in no cluster, and if no server runs. Reads names, sizes and permissions of files, so call it on a
+    /// thread that may wait.
+    pub fn check(&self, unnamed_proxies: u64, cluster: Option<&ClusterFacts>) -> DoctorReport {
         let config = &self.config;
         let clock = self.clock.status();
         let mut findings = files::check(config);
@@ -67,6 +86,11 @@ impl Deployment {
             findings.extend(roles::check(operators, clock.trusted));
         }
         findings.extend(self.certificate.check(clock.wall));
+        findings.extend(certificate::of_cluster(&config.cluster, clock.wall));
+        if let Some(ClusterFacts { nodes, engine }) = cluster {
+            findings.extend(engine::judge(config.cluster.fence, engine));
+            findings.extend(nodes::judge(nodes));
+        }
         findings.extend(network::judge(config));
         findings.extend(network::judge_unnamed(unnamed_proxies));
         findings.extend(service::judge(config));
@@ -99,14 +123,14 @@ mod tests {
             let clock = TrustedClock::open(machine, OsDisk::shared(), data, &config.clock).unwrap();
             Deployment::of_files(config.clone(), Arc::new(clock), Certificate(Arc::new(|| None)))
         };
-        assert_eq!(of(&config).check(0), DoctorReport::default());
+        assert_eq!(of(&config).check(0, None), DoctorReport::default());
         assert_eq!(of(&config).unchecked(), [Check::Descriptors, Check::Roles]);
 
         let mut bad = config.clone();
         bad.server.trusted_proxies = vec!["::/0".parse().unwrap()];
         bad.quota.enabled = false;
         bad.keys.root_key = None;
-        let found = of(&bad).check(0).findings;
+        let found = of(&bad).check(0, None).findings;
         let found: Vec<_> = found.iter().map(|it| (it.check, it.severity)).collect();
         let expected = [
             (Check::Keys, Severity::Warning),

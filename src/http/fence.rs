@@ -17,14 +17,17 @@ use crate::{
 };
 
 /// The calls with these tags are answered whatever the fence says: probes, metrics, files, and what finds out why a node is cut
-/// off, also for other nodes. Correcting the clock is among them: certificates of the cluster do not hold on a node whose clock is wrong. A node that is
-/// cut off does not know who was revoked meanwhile, so none of these calls tells what people did.
+/// off, also for other nodes. A node that is cut off does not know who was revoked meanwhile, so none of these calls tells what people did.
 const UNFENCED: [&str; 5] = ["health", "description", "doctor", "clock", "cluster"];
+/// A call with one of these tags that waits all the same, because it can destroy the log. A machine that is cut off has
+/// `dispatchd clock trust --data`, for who may use its files.
+const FENCED: &str = "trustClock";
 
 /// Whether a call waits behind the fence.
 pub(super) fn is_fenced(operation: &Operation) -> bool {
     let mut tags = operation.tags.iter().flatten();
     !tags.any(|tag| UNFENCED.contains(&tag.as_str()))
+        || operation.operation_id.as_deref() == Some(FENCED)
 }
 
 /// The fence before the calls of one serving thread.

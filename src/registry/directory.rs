@@ -76,7 +76,7 @@ impl Registry {
     pub(super) fn with_store(store: Box<dyn Store>, config: Config, clock: SharedClock) -> Self {
         let identity = store.identity();
         let shared = RegistryState::new(config, clock, identity.founded_at);
-        shared.position.show(store.applied().head);
+        shared.position.show(store.applied());
         Self {
             subject_key: SubjectKey::new(&identity.subject_key),
             lease_offsets: LeaseOffsets::new(&identity.subject_key),
@@ -246,7 +246,7 @@ impl Registry {
     }
 
     fn enqueue(&self, job: Job) -> Result<(), ChangeError> {
-        if self.shared.hold.get().is_some() {
+        if self.held().is_some() {
             return Err(ChangeError::Held);
         }
         match &*self.stage() {

@@ -34,7 +34,15 @@ impl Registry {
 
     /// Why it refuses every change.
     pub fn held(&self) -> Option<Hold> {
-        self.shared.hold.get()
+        let shared = &self.shared;
+        let is_ahead = || self.member.is_some() && shared.position.is_ahead(shared.clock.now());
+        shared.hold.get().or_else(|| is_ahead().then_some(Hold::EntryAhead))
+    }
+
+    /// An operator says that the clock of this node is right. So what it decides next may be earlier than the last entry, which ends
+    /// [`Hold::EntryAhead`] here, and on the other nodes once they have applied it.
+    pub fn trust_clock(&self) {
+        self.shared.position.distrust();
     }
 }
 

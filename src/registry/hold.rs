@@ -13,17 +13,24 @@ pub enum Hold {
     Clock = 1,
     /// The other nodes have removed it.
     Removed = 2,
+    /// It has started, and has not compared its clock with the other nodes' yet.
+    NotCompared = 3,
+    /// The last entry of the shared log was decided later than its clock shows. What it decides must come after that entry, so it would
+    /// decide in the future: leases would lapse too early.
+    EntryAhead = 4,
 }
 
 impl Hold {
     /// Every reason.
-    pub const ALL: [Self; 2] = [Self::Clock, Self::Removed];
+    pub const ALL: [Self; 4] = [Self::Clock, Self::Removed, Self::NotCompared, Self::EntryAhead];
 
     /// Its name in metrics.
     pub const fn code(self) -> &'static str {
         match self {
             Self::Clock => "clock",
             Self::Removed => "removed",
+            Self::NotCompared => "not-compared",
+            Self::EntryAhead => "entry-ahead",
         }
     }
 }
@@ -32,16 +39,22 @@ impl fmt::Display for Hold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Clock => {
-                "the clock of this node is more than 500 ms from the median of the members' clocks; correct the machine's clock"
+                "at least half of the nodes' clocks are more than 500 ms ahead of this node's, or more than 500 ms behind it; correct the \
+                 clocks that are wrong"
             }
             Self::Removed => {
                 "this node is no member of the cluster any more; stop it, and have it join again into an empty data directory"
+            }
+            Self::NotCompared => "this node compares its clock with the other nodes'; wait some seconds",
+            Self::EntryAhead => {
+                "the last entry of the shared log was decided later than this node's clock shows: the clock of this node is behind, or that \
+                 of another one was ahead; correct the clocks and wait, or run `dispatchd clock trust` on a node whose clock is right"
             }
         })
     }
 }
 
-/// The hold, if there is one.
+/// The hold that others have set, if there is one. [`Hold::EntryAhead`] is found anew each time.
 #[derive(Debug, Default)]
 pub(super) struct HoldState(AtomicU8);
 

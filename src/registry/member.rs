@@ -7,8 +7,15 @@ use std::sync::{
 
 use tokio::{runtime::Handle, sync::watch};
 
-use super::entry::{ClusterId, EntryError, EntryFormat, EntryKeys, NodeId, NodeKey, NodePublicKey};
-use crate::shared_log::{EngineError, Head, SharedLog, Stopped};
+use super::{
+    entry::{ClusterId, EntryError, EntryFormat, EntryKeys, NodeId, NodeKey, NodePublicKey},
+    store::Applied,
+};
+use crate::{
+    clock::Timestamp,
+    limits,
+    shared_log::{EngineError, Head, SharedLog, Stopped},
+};
 
 /// The public key of a member, by the rows of [`RowKind::Member`](super::RowKind::Member). None if no member has this number.
 pub type Authors = fn(NodeId, &mut dyn Iterator<Item = &[u8]>) -> Option<NodePublicKey>;
@@ -101,12 +108,17 @@ pub(super) struct Position {
     /// The highest place that somebody knows the log to have.
     nudged: AtomicU64,
     lost_races: AtomicU64,
+    /// When the last entry was decided, in microseconds.
+    decided_us: AtomicU64,
+    /// An operator said that the clock of this node is right, whatever the entries up to this place say.
+    distrusted: AtomicU64,
 }
 
 impl Position {
-    pub(super) fn new(applied: Head) -> Self {
-        let told = watch::Sender::new(LogPosition { applied, stopped: None });
-        Self { told, nudged: AtomicU64::new(0), lost_races: AtomicU64::new(0) }
+    pub(super) fn new() -> Self {
+        let told = watch::Sender::new(LogPosition { applied: Head::EMPTY, stopped: None });
+        let [nudged, lost_races, decided_us, distrusted]: [AtomicU64; 4] = Default::default();
+        Self { told, nudged, lost_races, decided_us, distrusted }
     }
 
     pub(super) fn get(&self) -> LogPosition {
@@ -118,8 +130,26 @@ impl Position {
     }
 
     /// The changes of the entries up to `applied` are visible now.
-    pub(super) fn show(&self, applied: Head) {
-        self.told.send_modify(|position| position.applied = applied);
+    pub(super) fn show(&self, applied: Applied) {
+        self.decided_us.store(applied.decided_at.as_micros(), Ordering::Relaxed);
+        self.told.send_modify(|position| position.applied = applied.head);
+    }
+
+    /// Whether the last entry that is visible was decided so much later than `now` that nothing may be decided behind it.
+    pub(super) fn is_ahead(&self, now: Timestamp) -> bool {
+        let decided_at = Timestamp::from_micros(self.decided_us.load(Ordering::Relaxed));
+        // The common case takes no lock.
+        is_ahead(decided_at, now) && !self.is_distrusted(self.get().applied.place)
+    }
+
+    /// An operator says that the clock of this node is right: the times of the entries so far bind it no more.
+    pub(super) fn distrust(&self) {
+        self.distrusted.fetch_max(self.get().applied.place, Ordering::Relaxed);
+    }
+
+    /// Whether an operator said so of the entry at `place`.
+    pub(super) fn is_distrusted(&self, place: u64) -> bool {
+        place <= self.distrusted.load(Ordering::Relaxed)
     }
 
     pub(super) fn stop(&self, why: LogStop) {
@@ -142,4 +172,9 @@ impl Position {
     pub(super) fn lost_races(&self) -> u64 {
         self.lost_races.load(Ordering::Relaxed)
     }
+}
+
+/// Whether an entry was decided later than nodes whose clocks agree can decide at `now`.
+pub(super) fn is_ahead(decided_at: Timestamp, now: Timestamp) -> bool {
+    now.plus(limits::CLUSTER_ENTRY_AHEAD_MAX) < decided_at
 }

@@ -12,7 +12,6 @@ use std::{
 use crate::{
     clock::{SharedClock, Timestamp},
     metrics::Histogram,
-    shared_log::Head,
 };
 
 use super::{
@@ -74,7 +73,7 @@ impl RegistryState {
             hold: HoldState::default(),
             is_store_writable,
             commits,
-            position: Position::new(Head::EMPTY),
+            position: Position::new(),
         }
     }
 

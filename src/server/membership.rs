@@ -112,7 +112,8 @@ impl Membership {
             }
             Err(error) => return Err(error).context("cluster.engine"),
         };
-        let (keys, members_ca) = (Arc::new(keys), &config.cluster.members_ca);
+        let keys = Arc::new(keys.with_retention(config.log.retention));
+        let members_ca = &config.cluster.members_ca;
         let client = MemberClient::new(&identity, members_ca)?;
         let member = LogMember {
             log: Arc::clone(&engine) as _,
@@ -165,10 +166,14 @@ async fn until_left_behind(registry: &Registry, own: NodeId) {
     }
 }
 
-/// Probes an engine that did not answer at the start, and then follows the versions of its members.
+/// Probes an engine that did not answer at the start, and then follows the versions of its members. Never ends.
 async fn watch(engine: &Etcd, mut is_probed: bool) {
-    while !is_probed {
+    loop {
         sleep(limits::ETCD_MEMBERS_PAUSE).await;
+        if is_probed {
+            engine.look_at_members().await;
+            continue;
+        }
         match engine.probe().await {
             Ok(probed) => {
                 tell(&probed);
@@ -178,7 +183,6 @@ async fn watch(engine: &Etcd, mut is_probed: bool) {
             Err(error) => tracing::error!(%error, "etcd does not do what is needed"),
         }
     }
-    engine.watch_members().await;
 }
 
 fn tell(probed: &Probed) {

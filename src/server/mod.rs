@@ -7,7 +7,8 @@
 //! 3. Open keys and log (recovery happens here), then the registry's store.
 //! 4. Answer at the socket of operators, and serve. While the index is rebuilt, the listeners answer `registry-loading`, and commands
 //!    can list the operators.
-//! 5. Write `addresses.json` once lookups are answered. An import that a former run had accepted continues in the background.
+//! 5. In a cluster, wait until the node's clock was compared with the other nodes': it takes no changes before.
+//! 6. Write `addresses.json` once lookups are answered. An import that a former run had accepted continues in the background.
 //!
 //! # Threads
 //!
@@ -191,6 +192,7 @@ impl Server {
         }
         match ready {
             Ok(()) => {
+                server.compared().await;
                 server.modules.intake.resume();
                 server.directory.write_addresses(server.addresses);
                 Ok(server)
@@ -286,6 +288,16 @@ impl Server {
         spawn_blocking(load).await.context("loading the registry")??;
         self.modules.ownership.warn_of_lost_key();
         Ok(())
+    }
+
+    /// Waits until the node takes changes, or knows why it must not.
+    async fn compared(&self) {
+        if let Some(node) = &self.modules.node {
+            tokio::select! {
+                () = node.peers.compared() => {}
+                () = self.shutdown.stopping() => {}
+            }
+        }
     }
 
     /// Stops in the order of the module's head. Returns whether everything ended by itself within the grace period and

@@ -57,6 +57,7 @@ impl Services {
             gate: Gate::new(
                 Arc::clone(&operators),
                 records.clone(),
+                modules.fence.clone(),
                 shutdown.clone(),
                 require_case,
             ),

@@ -166,7 +166,7 @@ impl SharedLog for ToldLog {
 }
 
 /// The calls that wait behind the fence.
-const FENCED: [&str; 34] = [
+const FENCED: [&str; 35] = [
     "checkIn",
     "claimHandle",
     "clearFlag",
@@ -198,6 +198,7 @@ const FENCED: [&str; 34] = [
     "snapshotRegistry",
     "tailLog",
     "tailLogByBody",
+    "trustClock",
     "updateHandle",
     "verifyAudit",
     "verifyLog",
@@ -378,6 +379,32 @@ async fn an_answer_waits_for_a_change_that_was_acknowledged_before() {
     let grew = |name: &str| after.value(name) - before.value(name);
     assert_eq!((grew("fence_seconds_count"), grew("fence_rounds_total")), (2.0, 2.0));
     assert_eq!(places.map(|name| after.value(name)), [applied + 1.0, 0.0]);
+}
+
+/// Reads an answer until it ends or breaks off.
+async fn ended(mut answer: reqwest::Response) {
+    while let Ok(Some(_)) = answer.chunk().await {}
+}
+
+#[tokio::test]
+async fn a_long_answer_of_a_node_ends_once_the_node_is_cut_off() {
+    let log = ToldLog::new();
+    let timed = Timed::following(log.member()).await;
+    let reader = timed.server.operator_token("ann", "reader");
+    let tail = async || {
+        let answer = timed.server.operator(&reader, "/v1/log/tail").send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        answer
+    };
+    // Longer than the pause between two looks at the fence, and what it may take.
+    let while_current = tokio::time::timeout(Duration::from_secs(4), ended(tail().await)).await;
+    assert!(while_current.is_err(), "the tail ended although the node is current");
+    let open = tail().await;
+    log.tell(Told::Nothing);
+    let begun = Instant::now();
+    tokio::time::timeout(PATIENCE, ended(open)).await.expect("the tail goes on");
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    Reply::to(timed.server.operator(&reader, "/v1/log/tail")).await.refuses(503, "registry-behind");
 }
 
 #[tokio::test]

@@ -46,12 +46,17 @@ struct Node {
 
 impl Node {
     /// Starts a node on a data directory that has a store and keys.
-    fn start(folder: TempDir, identity: Identity, log: &MemoryLog, clock: &SharedClock) -> Self {
+    fn start(
+        folder: TempDir,
+        identity: Identity,
+        log: &MemoryLog,
+        (clock, retention): (&SharedClock, Duration),
+    ) -> Self {
         let data = folder.path();
         let keys = ClusterKeys::open(OsDisk::shared(), ClusterKeys::files(data, None))
             .unwrap()
             .expect("there is a key");
-        let keys = Arc::new(keys);
+        let keys = Arc::new(keys.with_retention(retention));
         let member = LogMember {
             key: Arc::new(identity.key()),
             authors: Member::author,
@@ -108,6 +113,10 @@ struct Cluster {
 
 impl Cluster {
     async fn new() -> Self {
+        Self::with_retention(limits::LOG_RETENTION_MAX).await
+    }
+
+    async fn with_retention(retention: Duration) -> Self {
         let (log, clock) = (MemoryLog::new(), ManualClock::at(Timestamp::from_secs(1_800_000_000)));
         let shared: SharedClock = Arc::clone(&clock) as _;
         let [one, other] = [(); 2].map(|()| tempfile::tempdir().unwrap());
@@ -116,7 +125,7 @@ impl Cluster {
         fs::create_dir(other.path().join("registry")).unwrap();
         let store = "registry/registry.redb";
         fs::copy(one.path().join(store), other.path().join(store)).unwrap();
-        let a = Node::start(one, identity, &log, &shared);
+        let a = Node::start(one, identity, &log, (&shared, retention));
         let keys =
             ClusterKeys::open_or_create(OsDisk::shared(), ClusterKeys::files(other.path(), None))
                 .unwrap();
@@ -136,7 +145,7 @@ impl Cluster {
             Ok::<_, ChangeError>(())
         };
         a.registry.change_rows(join).await.unwrap();
-        let b = Node::start(other, second, &log, &shared);
+        let b = Node::start(other, second, &log, (&shared, retention));
         let cluster = Self { log, clock, a, b };
         cluster.settle().await;
         cluster
@@ -257,6 +266,21 @@ async fn a_key_that_a_member_may_need_lives_for_thirty_days_and_not_longer() {
     }
     // Keys of 30 days and older are gone, though one member does not have the others.
     assert_eq!(cluster.a.keys.numbers(), days(4, 33));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_lives_no_longer_than_the_log_but_two_days_at_the_least() {
+    for (retention, days) in [(5 * DAY, 5), (limits::LOG_RETENTION_MIN, 2)] {
+        let cluster = Cluster::with_retention(retention).await;
+        let first = cluster.a.keys.newest_number();
+        for _ in 1..=8 {
+            cluster.clock.advance(DAY);
+            cluster.rounds(false).await;
+        }
+        // The other node is away, so that it may need all of them.
+        let kept: Vec<_> = (9 - days..=8).map(|day| first + day * 24).collect();
+        assert_eq!(cluster.a.keys.numbers(), kept, "{retention:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -17,6 +17,7 @@ use crate::{
     },
     operators::{Operator, Operators, Role},
     reading::Records,
+    shared_log::Fence,
     shutdown::Shutdown,
 };
 
@@ -26,21 +27,25 @@ pub struct Gate {
     operators: Arc<Operators>,
     pub(super) records: Records,
     refused_calls: RefusedCalls,
+    /// The fence before the calls, if other nodes change the list of operators, too.
+    fence: Option<Fence>,
     shutdown: Shutdown,
     /// Whether a reader must name a case.
     pub(super) require_case: bool,
 }
 
 impl Gate {
-    /// Lets `operators` in, and notes calls in the audit log of `records`. With `require_case` readers must name a case.
+    /// Lets `operators` in, and notes calls in the audit log of `records`. Long answers end if `fence` lets nobody pass. With `require_case`
+    /// readers must name a case.
     pub fn new(
         operators: Arc<Operators>,
         records: Records,
+        fence: Option<Fence>,
         shutdown: Shutdown,
         require_case: bool,
     ) -> Self {
         let refused_calls = RefusedCalls::default();
-        Self { operators, records, refused_calls, shutdown, require_case }
+        Self { operators, records, refused_calls, fence, shutdown, require_case }
     }
 
     /// The operator whose token this is, if its role reaches `least`, and the authority that it has as long as it keeps both.
@@ -50,8 +55,8 @@ impl Gate {
         least: Role,
     ) -> Result<(Role, Authority), Problem> {
         let operator = authorize(headers, &self.operators, least)?;
-        let (role, operators) = (operator.role, Arc::clone(&self.operators));
-        Ok((role, Authority::new(operators, operator, self.shutdown.clone())))
+        let Self { operators, fence, shutdown, .. } = self.clone();
+        Ok((operator.role, Authority::new(operators, operator, fence, shutdown)))
     }
 
     /// An admin, for a call whose refusals are noted: the audit log tells which operator tried it without the role, as often as

@@ -3,6 +3,9 @@
 //! A watch looks at the list of operators while an answer is sent. Once the operator is not on it as it was when the call
 //! began, the watch drops the answer's body, so that nothing more is read for it, and the connection breaks. It does not
 //! depend on the client: one that reads nothing would otherwise hold its answer, its place and its audit entry.
+//!
+//! A node of a cluster may be cut off, so that it does not hear of an operator whom another node revoked. So the watch also passes
+//! the fence each second. An answer ends at most a second and `cluster.fence_timeout` after the node was cut off.
 
 use std::{
     io,
@@ -15,16 +18,17 @@ use axum::{
     body::{Body, Bytes, HttpBody},
     response::Response,
 };
-use futures_util::FutureExt as _;
 use http_body::Frame;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::{CancellationToken, DropGuard, WaitForCancellationFutureOwned};
 
 use crate::{
+    dispatch::Refusal,
     http::problem::{Code, Problem},
     limits,
     lock::lock,
     operators::{Operator, Operators},
+    shared_log::Fence,
     shutdown::Shutdown,
 };
 
@@ -33,16 +37,20 @@ use crate::{
 pub(super) struct Authority {
     operators: Arc<Operators>,
     operator: Operator,
+    /// The fence of this thread, if other nodes change the list of operators, too.
+    fence: Option<Fence>,
     shutdown: Shutdown,
 }
 
 impl Authority {
+    /// The authority for a call that has passed `fence` just now.
     pub(super) const fn new(
         operators: Arc<Operators>,
         operator: Operator,
+        fence: Option<Fence>,
         shutdown: Shutdown,
     ) -> Self {
-        Self { operators, operator, shutdown }
+        Self { operators, operator, fence, shutdown }
     }
 
     /// The operator's name.
@@ -50,11 +58,25 @@ impl Authority {
         &self.operator.name
     }
 
-    /// Waits until the operator is revoked or has another role or token.
-    pub(super) async fn lost(&self) {
-        while self.operators.has(&self.operator) {
+    fn is_held(&self) -> bool {
+        self.operators.has(&self.operator)
+    }
+
+    /// Waits until the operator is revoked or has another role or token, or this node cannot tell any more. Says which.
+    pub(super) async fn lost(&self) -> Problem {
+        let mut passed = Instant::now();
+        while self.is_held() {
             sleep(limits::AUTHORITY_CHECK_PAUSE).await;
+            if let Some(fence) = &self.fence
+                && limits::AUTHORITY_FENCE_PAUSE <= passed.elapsed()
+            {
+                passed = Instant::now();
+                if let Err(not_current) = fence.pass(passed).await {
+                    return Refusal::from(not_current).into();
+                }
+            }
         }
+        revoked()
     }
 
     /// What `work` gives, unless the authority is lost before or at its end.
@@ -64,13 +86,10 @@ impl Authority {
     ) -> Result<T, Problem> {
         let outcome = tokio::select! {
             biased;
-            () = self.lost() => return Err(revoked()),
+            lost = self.lost() => return Err(lost),
             outcome = work => outcome,
         };
-        match self.lost().now_or_never() {
-            Some(()) => Err(revoked()),
-            None => outcome,
-        }
+        if self.is_held() { outcome } else { Err(revoked()) }
     }
 
     /// The answer, whose body breaks off within a second after the authority is lost.
@@ -90,8 +109,8 @@ impl Authority {
             shutdown.spawn("authority", async move {
                 tokio::select! {
                     () = gone.cancelled() => {}
-                    () = self.lost() => {
-                        tracing::info!("an answer ended: its operator was revoked or changed");
+                    why = self.lost() => {
+                        tracing::info!(why = why.code.code(), "an answer ended: its operator lost the right to it");
                         drop(lock(&held).take());
                         lost.cancel();
                     }
@@ -130,7 +149,9 @@ impl HttpBody for Watched {
             let mut held = lock(&self.held);
             match held.as_mut().filter(|_| !is_lost) {
                 Some(body) => ready!(Pin::new(body).poll_frame(cx)),
-                None => Some(Err(axum::Error::new(io::Error::other("the operator was revoked")))),
+                None => Some(Err(axum::Error::new(io::Error::other(
+                    "the operator lost the right to it",
+                )))),
             }
         };
         Poll::Ready(polled)
@@ -146,11 +167,20 @@ mod tests {
     use std::{convert::Infallible, time::Duration};
 
     use axum::response::IntoResponse as _;
-    use futures_util::stream;
+    use futures_util::{
+        FutureExt as _,
+        future::{self, BoxFuture},
+        stream,
+    };
     use http_body_util::BodyExt as _;
+    use tokio::{runtime::Handle, time::timeout};
+    use tokio_util::task::AbortOnDropHandle;
 
     use super::*;
-    use crate::operators::{NewOperator, Role, tests};
+    use crate::{
+        operators::{NewOperator, Role, tests},
+        shared_log::{Followed, Follower, Head, MemoryLog, Stopped},
+    };
 
     /// Says when it is dropped.
     struct Dropped(Arc<Mutex<bool>>);
@@ -168,7 +198,7 @@ mod tests {
         let new = NewOperator::new("ann", Role::Reader).unwrap();
         tests::add(&operators, &new).await.unwrap();
         let ann = operators.authenticate(new.token().reveal()).unwrap().unwrap();
-        let authority = Authority::new(Arc::clone(&operators), ann, Shutdown::new());
+        let authority = Authority::new(Arc::clone(&operators), ann, None, Shutdown::new());
         let is_dropped = Arc::new(Mutex::new(false));
         let dropped = Dropped(Arc::clone(&is_dropped));
         let endless = stream::unfold(dropped, |it| async move {
@@ -190,5 +220,51 @@ mod tests {
         assert!(body.frame().await.unwrap().is_err(), "the client takes it for complete");
         let refused = authority.while_held(async { Ok(()) }).await.unwrap_err();
         assert_eq!(refused.code, Code::TokenInvalid);
+    }
+
+    /// A node that has applied all of a log without entries.
+    struct Nothing;
+
+    impl Follower for Nothing {
+        fn applied(&self) -> Head {
+            Head::EMPTY
+        }
+
+        fn nudge(&self, _: u64) {}
+
+        fn reached(&self, _: u64) -> BoxFuture<'_, Result<Head, Stopped>> {
+            future::ready(Ok(Head::EMPTY)).boxed()
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_of_a_node_that_is_cut_off_ends_though_nobody_was_revoked() {
+        const TIMEOUT: Duration = Duration::from_millis(200);
+        let data = tempfile::tempdir().unwrap();
+        let operators = Arc::new(tests::running(data.path()));
+        let new = NewOperator::new("ann", Role::Reader).unwrap();
+        tests::add(&operators, &new).await.unwrap();
+        let ann = operators.authenticate(new.token().reveal()).unwrap().unwrap();
+        let log = Arc::new(MemoryLog::new().handle());
+        let followed = Followed { log: Arc::clone(&log) as _, follower: Arc::new(Nothing) };
+        let fence = Fence::new(followed, TIMEOUT);
+        let (running, relaying) = (fence.clone(), fence.clone());
+        let rounds = async move { tokio::join!(running.run(), relaying.relay()) };
+        let _rounds = AbortOnDropHandle::new(Handle::current().spawn(rounds));
+
+        let authority = Authority::new(operators, ann, Some(fence), Shutdown::new());
+        let waiting = authority.while_held(future::pending::<Result<(), Problem>>());
+        tokio::pin!(waiting);
+        let looks = limits::AUTHORITY_FENCE_PAUSE * 2;
+        let current = timeout(looks, &mut waiting).await;
+        assert!(current.is_err(), "it ended although the node is current");
+        log.set_away(true);
+        let ended = timeout(Duration::from_secs(60), waiting).await.expect("it ends");
+        assert_eq!(ended.unwrap_err().code, Code::RegistryBehind);
+        let answer = authority.clone().watched(
+            Body::from_stream(stream::pending::<Result<Bytes, Infallible>>()).into_response(),
+        );
+        let broken = timeout(Duration::from_secs(60), answer.into_body().frame()).await;
+        assert!(broken.expect("it breaks off").unwrap().is_err());
     }
 }

@@ -23,6 +23,7 @@ use crate::{
     },
     operators::{Operators, Role},
     reading::ReadingError,
+    registry::Registry,
 };
 
 /// What a report is made from.
@@ -30,6 +31,7 @@ use crate::{
 pub(super) struct Sources {
     pub(super) clock: Arc<TrustedClock>,
     pub(super) reads: Reads,
+    pub(super) registry: Arc<Registry>,
 }
 
 impl Sources {
@@ -58,6 +60,8 @@ pub(super) async fn clock_status(
 
 /// Says that the wall clock is right: trusted time follows it from now on. What is older than the retention by the new time is
 /// destroyed within a minute. If there is such data, the call is refused, and says how much there is, unless `yes` is true.
+///
+/// In a cluster this node then also decides changes by its clock if the last entry of the shared log was decided later than that.
 #[utoipa::path(
     post, path = "/v1/clock/trust", operation_id = "trustClock", tag = "clock", params(TrustRequest),
     responses(
@@ -77,7 +81,9 @@ pub(super) async fn trust_clock(
     let request: TrustRequest = query::read(&uri)?;
     let trust = move || {
         request.check(&sources.report()?)?;
-        sources.reads.records.trust_clock(&sources.clock, authority.name())
+        let trusted = sources.reads.records.trust_clock(&sources.clock, authority.name())?;
+        sources.registry.trust_clock();
+        Ok::<_, Problem>(trusted)
     };
     let trusted = spawn_blocking(trust)
         .await

@@ -19,6 +19,7 @@ use crate::{
     api::{ClusterReport, MemberReport, SharedKeys},
     audit::{Call, Filters},
     cluster::{ClusterKeys, EngineMember, Peers, is_of_newer_key},
+    doctor::ClusterFacts,
     http::{
         problem::{Code, Problem},
         query::NoParameters,
@@ -43,6 +44,14 @@ pub struct ClusterNode {
     pub peers: Peers,
     /// Where the shared log is.
     pub engine: Arc<Etcd>,
+}
+
+impl ClusterNode {
+    /// What this node knows of its cluster, by asking etcd now.
+    pub(super) async fn facts(&self) -> ClusterFacts {
+        let engine = self.engine.examine().await;
+        ClusterFacts { nodes: self.peers.report(Vec::new()), engine }
+    }
 }
 
 pub(super) fn in_no_cluster() -> Problem {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{Json, extract::State, http::HeaderMap};
 use tokio::task::spawn_blocking;
 
-use super::{access::authorize, counters::Counters};
+use super::{access::authorize, cluster::ClusterNode, counters::Counters};
 use crate::{
     api::DoctorReport,
     doctor::Deployment,
@@ -16,8 +16,8 @@ use crate::{
     operators::{Operators, Role},
 };
 
-/// Checks the deployment: file modes, keys, clock, space, open files, listeners, operators, delivery of codes. Each finding says what
-/// to do. It reads no record, so the audit log does not note it.
+/// Checks the deployment: file modes, keys, clock, space, open files, listeners, operators, delivery of codes, and in a cluster etcd and
+/// the nodes. Each finding says what to do. It reads no record, so the audit log does not note it.
 #[utoipa::path(
     get, path = "/v1/doctor", operation_id = "getDoctor", tag = "doctor",
     responses(
@@ -32,10 +32,15 @@ pub(super) async fn doctor(
     State(operators): State<Arc<Operators>>,
     State(deployment): State<Arc<Deployment>>,
     State(counters): State<Counters>,
+    State(node): State<Option<ClusterNode>>,
 ) -> Result<Json<DoctorReport>, Problem> {
     authorize(&headers, &operators, Role::Reader)?;
     let unnamed_proxies = counters.proxies.unnamed_seen();
-    let report = spawn_blocking(move || deployment.check(unnamed_proxies)).await;
+    let cluster = match node {
+        Some(node) => Some(node.facts().await),
+        None => None,
+    };
+    let report = spawn_blocking(move || deployment.check(unnamed_proxies, cluster.as_ref())).await;
     report
         .map(Json)
         .map_err(|_| Problem::new(Code::Internal, "the deployment could not be checked"))

@@ -92,8 +92,8 @@ pub struct OperatorState {
 
 impl FromRef<OperatorState> for clock::Sources {
     fn from_ref(state: &OperatorState) -> Self {
-        let OperatorState { trusted, reads, .. } = state.clone();
-        Self { clock: trusted, reads }
+        let OperatorState { trusted, reads, registry, .. } = state.clone();
+        Self { clock: trusted, reads, registry }
     }
 }
 

@@ -193,7 +193,7 @@ impl Committer {
                 batch.steps.into_iter().for_each(|step| index.apply(step));
                 drop(index);
                 if let Some(entry) = batch.entry {
-                    self.shared.position.show(entry.head);
+                    self.shared.position.show(entry);
                 }
                 Ok(recorded)
             }

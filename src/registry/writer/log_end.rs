@@ -13,7 +13,7 @@ use crate::{
         error::ChangeError,
         expiring::{ExpiringRows, RowKind},
         job::Job,
-        member::{LogMember, LogStop},
+        member::{LogMember, LogStop, Position, is_ahead},
         store::Applied,
     },
     shared_log::{Appended, EngineError, Entry, Head},
@@ -151,9 +151,14 @@ impl LogEnd {
         is_due || is_ahead && self.lacks_key_since.is_none()
     }
 
-    /// The first instant at which the next entry may be decided: later than the last one, whatever the clocks say.
-    pub(super) fn decides_from(&self) -> Timestamp {
-        self.applied.decided_at.moved(1)
+    /// When the next entry is decided, at `now` by this node's clock: later than the last one. None if that is too far in the future,
+    /// unless an operator said that this node's clock is right.
+    pub(super) fn decides_at(&self, now: Timestamp, position: &Position) -> Option<Timestamp> {
+        let Applied { head, decided_at } = self.applied;
+        match is_ahead(decided_at, now) {
+            false => Some(now.max(decided_at.moved(1))),
+            true => position.is_distrusted(head.place).then_some(now),
+        }
     }
 
     /// The bytes of the entry behind the last one.

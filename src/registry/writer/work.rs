@@ -9,7 +9,7 @@ use std::{
     thread,
 };
 
-use crate::limits;
+use crate::{clock::Timestamp, limits};
 
 use crate::registry::{
     change_outbox::{ChangeOutbox, ChangeSink},
@@ -139,6 +139,12 @@ impl Writer {
         }
     }
 
+    /// When the next batch is decided. None if the last entry of the shared log is too far ahead of this node's clock.
+    fn decides_at(&self) -> Option<Timestamp> {
+        let now = self.shared.clock.now();
+        self.log.as_ref().map_or(Some(now), |log| log.decides_at(now, &self.shared.position))
+    }
+
     /// Whether the command's account is to be changed by the batch that is durable but not visible.
     fn is_held(&self, touches: &Touches) -> bool {
         if !self.committer.is_holding() {
@@ -158,7 +164,8 @@ impl Writer {
         if let Some(refusal) = self.refusal(&first.touches) {
             return first.refuse(refusal);
         }
-        let (jobs, plan) = self.gather(first);
+        let Some(at) = self.decides_at() else { return first.refuse(ChangeError::Held) };
+        let (jobs, plan) = self.gather(first, at);
         let decided = self.decide(plan);
         if decided.is_nothing() {
             return jobs.into_iter().for_each(|job| job.answer(Ok(None)));
@@ -170,13 +177,11 @@ impl Writer {
         jobs.into_iter().for_each(|job| job.answer(outcome.clone()));
     }
 
-    /// Takes waiting commands, up to the first that touches what another of them touches.
-    fn gather(&mut self, first: Job) -> (Vec<Job>, Plan) {
+    /// Takes waiting commands, up to the first that touches what another of them touches. They are decided `at` that instant.
+    fn gather(&mut self, first: Job, at: Timestamp) -> (Vec<Job>, Plan) {
         let mut plan = Plan::new(Arc::clone(&self.shared), Arc::clone(&self.reader));
         plan.takes_records = self.committer.takes_records();
-        if let Some(log) = &self.log {
-            plan.now = plan.now.max(log.decides_from());
-        }
+        plan.now = at;
         let jobs_max = std::mem::replace(&mut self.batch_max, limits::REGISTRY_COMMIT_CHANGES_MAX);
         let (mut touched, mut jobs) = (Touched::default(), Vec::new());
         let mut next = Some(first);

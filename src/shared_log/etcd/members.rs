@@ -27,7 +27,7 @@ const MEMBER_LIST: &str = "/etcdserverpb.Cluster/MemberList";
 /// The members of one etcd cluster.
 pub(super) struct Members {
     members: Vec<Member>,
-    config: Config,
+    pub(super) config: Config,
     /// The one that is asked first: the one after the last that failed.
     preferred: AtomicUsize,
 }
@@ -220,7 +220,7 @@ fn fault(status: &Status) -> Fault {
 }
 
 /// The texts of an error and of its causes, each once.
-fn chain(error: &(dyn Error + 'static)) -> String {
+pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut texts: Vec<String> = Vec::new();
     let causes = std::iter::successors(Some(error), |error| (*error).source());
     for text in causes.map(ToString::to_string) {

@@ -169,9 +169,18 @@ pub(super) struct Status {
     pub(super) header: Option<Header>,
     #[prost(string, tag = "2")]
     pub(super) version: String,
+    /// Bytes of its database's file. The file does not shrink until it is defragmented.
+    #[prost(int64, tag = "3")]
+    pub(super) file_bytes: i64,
     /// Alarms and other things that are wrong, each as a text.
     #[prost(string, repeated, tag = "8")]
     pub(super) errors: Vec<String>,
+    /// Bytes of the file that hold something.
+    #[prost(int64, tag = "9")]
+    pub(super) used_bytes: i64,
+    /// The file's greatest size. 0 before 3.6.
+    #[prost(int64, tag = "12")]
+    pub(super) quota_bytes: i64,
 }
 
 impl From<Part> for RequestOp {

@@ -11,18 +11,21 @@
 //! - **Trim** deletes in pieces, so that no transaction holds up the cluster.
 //!
 //! A member that does not answer in time is followed by the next one, each once in a call. `members.rs` decides what is known of a call
-//! that failed. [`Etcd::probe`] finds out at start whether the engine does what is needed, and [`Etcd::watch_members`] goes on to ask
+//! that failed. [`Etcd::probe`] finds out at start whether the engine does what is needed, and [`Etcd::look_at_members`] asks again
 //! for the members' versions.
 //!
 //! Only the newest value of each key is needed. etcd keeps older ones until it compacts: set `--auto-compaction-mode=periodic` and
 //! `--auto-compaction-retention=5m`.
 
 mod config;
+mod examine;
+mod examined;
 #[cfg(feature = "testing")]
 pub mod fuzz;
 mod keys;
 mod members;
 mod messages;
+mod metrics;
 mod page;
 mod probe;
 mod roll;
@@ -39,7 +42,10 @@ use std::{
 use futures_util::future::BoxFuture;
 use prost::bytes::Bytes;
 
-pub use self::config::{Config, Fence, Probed, Tls};
+pub use self::{
+    config::{Config, Fence, Probed, Tls},
+    examined::{Examined, ExaminedMember, RaisedAlarm},
+};
 use self::{
     keys::{Keys, head_value, parse_head},
     members::{Fault, Members},

@@ -3,7 +3,6 @@
 use std::sync::atomic::Ordering;
 
 use futures_util::future::join_all;
-use tokio::time::sleep;
 
 use super::{
     Etcd,
@@ -12,7 +11,7 @@ use super::{
     messages::{Listed, Status},
     version::Version,
 };
-use crate::{limits, shared_log::interface::EngineError};
+use crate::shared_log::interface::EngineError;
 
 /// What members say of themselves.
 pub(super) struct Roll {
@@ -24,12 +23,19 @@ pub(super) struct Roll {
 /// A member that answered.
 pub(super) struct Known {
     pub(super) url: String,
-    cluster: u64,
-    id: u64,
-    pub(super) text: String,
-    version: Version,
-    errors: Vec<String>,
+    pub(super) version: Version,
+    pub(super) status: Status,
 }
+
+/// Alarms of etcd: the name, what it means, and what to do.
+pub(super) const ALARMS: [(&str, &str, &str); 2] = [
+    (
+        "NOSPACE",
+        "etcd has no room and takes no entries",
+        "compact and defragment it, or raise --quota-backend-bytes; then run `etcdctl alarm disarm`",
+    ),
+    ("CORRUPT", "etcd found its data damaged", "replace that member"),
+];
 
 impl Roll {
     /// Whether no member can answer a read with stale data, as far as this tells.
@@ -39,14 +45,6 @@ impl Roll {
 }
 
 impl Etcd {
-    /// Asks all members each minute which version they have, and takes the fence that they allow. It has no end.
-    pub async fn watch_members(&self) {
-        loop {
-            sleep(limits::ETCD_MEMBERS_PAUSE).await;
-            self.look_at_members().await;
-        }
-    }
-
     /// The members, by asking them now. It writes nothing.
     ///
     /// # Errors
@@ -56,7 +54,7 @@ impl Etcd {
     }
 
     pub(super) fn probed(&self, roll: Roll) -> Probed {
-        let versions = roll.known.into_iter().map(|it| (it.url, it.text)).collect();
+        let versions = roll.known.into_iter().map(|it| (it.url, it.status.version)).collect();
         Probed { fence: self.fence(), versions, silent: roll.silent }
     }
 
@@ -69,7 +67,8 @@ impl Etcd {
         roll
     }
 
-    /// What [`Self::watch_members`] does each minute.
+    /// Asks all members which version they have, and takes the fence that they allow. To be called each
+    /// [`ETCD_MEMBERS_PAUSE`](crate::limits::ETCD_MEMBERS_PAUSE).
     pub async fn look_at_members(&self) {
         let before = self.fence();
         let is_fresh = self.fresh_roll().await.is_ok_and(|roll| roll.has_fresh_reads());
@@ -103,18 +102,20 @@ impl Etcd {
         let Some(first) = known.first() else {
             return Err(nobody_answers(&silent));
         };
-        let cluster = first.cluster;
-        if let Some(other) = known.iter().find(|other| other.cluster != cluster) {
+        let (cluster, _) = first.ids();
+        if let Some(other) = known.iter().find(|other| other.ids().0 != cluster) {
             return Err(refused(&other.url, "it belongs to another etcd cluster than the first"));
         }
         match self.members.list().await {
             Ok(list) => {
-                let is_known = |it: &Listed| known.iter().any(|known| known.id == it.id);
+                let is_known = |it: &Listed| known.iter().any(|known| known.ids().1 == it.id);
                 let others = list.members.into_iter().filter(|it| !is_known(it));
                 let others: Vec<_> = others.map(|it| self.ask_other(it, cluster)).collect();
                 for told in join_all(others).await {
                     match told {
                         Ok(member) => known.push(member),
+                        // It is configured, too.
+                        Err((url, _)) if silent.iter().any(|(silent, _)| *silent == url) => {}
                         Err(told) => silent.push(told),
                     }
                 }
@@ -137,7 +138,7 @@ impl Etcd {
             };
             match told.and_then(|status| Known::new(&url, status)) {
                 // Such as a URL with the host name `localhost`.
-                Ok(known) if (known.id, known.cluster) != (other.id, cluster) => {
+                Ok(known) if known.ids() != (cluster, other.id) => {
                     silent = (url, "another member answers there".to_owned());
                 }
                 Ok(known) => return Ok(known),
@@ -149,8 +150,7 @@ impl Etcd {
 }
 
 impl Known {
-    fn new(url: &str, status: Status) -> Result<Self, EngineError> {
-        let header = status.header.unwrap_or_default();
+    pub(super) fn new(url: &str, status: Status) -> Result<Self, EngineError> {
         let Some(version) = Version::parse(&status.version) else {
             return Err(refused(url, "it answers, but is no etcd"));
         };
@@ -158,21 +158,19 @@ impl Known {
             let text = format!("etcd {} is too old: take 3.4 or newer", status.version);
             return Err(refused(url, &text));
         }
-        let (url, text, errors) = (url.to_owned(), status.version, status.errors);
-        Ok(Self { url, cluster: header.cluster, id: header.member, text, version, errors })
+        Ok(Self { url: url.to_owned(), version, status })
+    }
+
+    /// Those of its cluster and of itself.
+    pub(super) fn ids(&self) -> (u64, u64) {
+        let header = self.status.header.clone().unwrap_or_default();
+        (header.cluster, header.member)
     }
 
     pub(super) fn judge_alarms(&self) -> Result<(), EngineError> {
-        for (alarm, text) in [
-            (
-                "NOSPACE",
-                "etcd has no room and takes no entries (alarm NOSPACE): compact and defragment it, or \
-                 raise --quota-backend-bytes; then run `etcdctl alarm disarm`",
-            ),
-            ("CORRUPT", "etcd found its data damaged (alarm CORRUPT): replace that member"),
-        ] {
-            if self.errors.iter().any(|error| error.contains(alarm)) {
-                return Err(refused(&self.url, text));
+        for (alarm, what, to_do) in ALARMS {
+            if self.status.errors.iter().any(|error| error.contains(alarm)) {
+                return Err(refused(&self.url, &format!("{what} (alarm {alarm}): {to_do}")));
             }
         }
         Ok(())
@@ -202,7 +200,7 @@ mod tests {
 
     fn known(version: &str, errors: &[&str]) -> Result<Known, EngineError> {
         let errors = errors.iter().map(ToString::to_string).collect();
-        let status = Status { header: None, version: version.to_owned(), errors };
+        let status = Status { version: version.to_owned(), errors, ..Status::default() };
         Known::new("http://m0", status)
     }
 

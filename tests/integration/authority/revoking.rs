@@ -22,7 +22,7 @@ use crate::{
 /// Far beyond the second that is promised: the machine of the tests is busy. In this time a client takes less than a whole answer.
 const DEADLINE: Duration = Duration::from_secs(30);
 /// What the server says when it ends an answer.
-const ENDED: &str = "an answer ended: its operator was revoked or changed";
+const ENDED: &str = "an answer ended: its operator lost the right to it";
 /// Pause of a client between two pieces of an answer.
 const TAKING_PAUSE: Duration = Duration::from_millis(100);
 const BATCH: usize = 1_000;

@@ -72,6 +72,11 @@ const BY_HAND: &[(&str, &str, &str)] = &[
     ),
     (
         "docs/operators/cluster.md",
+        "dispatchd clock trust --config /etc/dispatchd/dispatchd.toml",
+        "needs root on three machines; `nodes` and `clustered` run the commands",
+    ),
+    (
+        "docs/operators/cluster.md",
         "etcdctl --endpoints http://10.0.0.1:2379 member list",
         "needs root on three machines; `nodes` and `clustered` run the commands",
     ),

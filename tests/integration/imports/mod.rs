@@ -189,7 +189,18 @@ const TABLE: &[(&str, &[&str])] = &[
     ),
     (
         "doctor",
-        &["api", "clock", "config", "files", "limits", "operators", "query_log", "verification"],
+        &[
+            "api",
+            "clock",
+            "cluster",
+            "config",
+            "files",
+            "limits",
+            "operators",
+            "query_log",
+            "shared_log",
+            "verification",
+        ],
     ),
     (
         "http",
@@ -307,7 +318,10 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("prometheus_client", &["http/operator/families.rs"]),
     ("redb::", &["registry/store/"]),
     ("rlibphonenumber", &["handle/"]),
-    ("reqwest", &["cli/", "cluster/member_client.rs", "verification/text/"]),
+    (
+        "reqwest",
+        &["cli/", "cluster/member_client.rs", "shared_log/etcd/metrics.rs", "verification/text/"],
+    ),
     ("dispatchd_client", &["cli/ask.rs"]),
     ("lettre", &["verification/mail/composer.rs"]),
     ("rustls", &["cli/trust.rs", "http/tls/", "verification/mail/tls.rs"]),

@@ -2,9 +2,10 @@
 
 use super::*;
 use crate::{
+    limits,
     registry::{
-        EntryError, HandleState, ImportRecords, LogStop, OpenError, TransferAccount, TransferClaim,
-        TransferDevice,
+        EntryError, HandleState, Hold, ImportRecords, LogStop, OpenError, TransferAccount,
+        TransferClaim, TransferDevice,
     },
     shared_log::Stopped,
 };
@@ -72,12 +73,13 @@ fn a_change_at_one_node_is_seen_at_the_other_and_kept_by_both() {
 }
 
 #[test]
-fn entries_of_one_node_are_decided_later_than_all_before_them_whatever_its_clock_says() {
+fn entries_of_one_node_are_decided_later_than_all_before_them_though_its_clock_is_a_little_behind()
+{
     Two::run(async |two| {
         let ahead = two.ann.clock.now();
         two.ann.device().await;
         two.ben.catches_up(&two.engine).await.expect("it follows");
-        two.ann.clock.set_wall(Timestamp::from_micros(ahead.as_micros() - 5_000_000));
+        two.ann.clock.set_wall(ahead.minus(limits::CLUSTER_ENTRY_AHEAD_MAX / 2));
         two.ben.device().await;
         let reborn = two.ben.crashed(&two.engine, &two.runtime);
         reborn.device().await;
@@ -85,6 +87,63 @@ fn entries_of_one_node_are_decided_later_than_all_before_them_whatever_its_clock
         let decided: Vec<_> = decided.iter().map(|entry| entry.decided_at.as_micros()).collect();
         let first = ahead.as_micros();
         assert_eq!(decided, [first, first + 1, first + 2]);
+    });
+}
+
+const HELD: DeviceError = DeviceError::Change(ChangeError::Held);
+
+#[test]
+fn behind_an_entry_from_the_future_nothing_is_decided_until_the_clock_is_there() {
+    Two::run(async |two| {
+        let (now, device) = (two.ann.clock.now(), two.ann.device().await.device);
+        two.ben.catches_up(&two.engine).await.expect("it follows");
+        let future = now.plus(Duration::from_secs(365 * 24 * 3_600));
+        two.ben.clock.set_wall(future);
+        two.ben.device().await;
+        two.ben.clock.set_wall(now);
+        // Nobody has told this node. It finds the entry when it appends its own.
+        assert_eq!(two.ann.registry.check_in(device).await, Err(HELD));
+        let reborn = two.ann.crashed(&two.engine, &two.runtime);
+        for node in [&two.ben, &reborn] {
+            assert_eq!(node.registry.held(), Some(Hold::EntryAhead));
+            assert_eq!(node.registry.check_in(device).await, Err(HELD));
+        }
+        reborn.clock.set_wall(future.minus(limits::CLUSTER_ENTRY_AHEAD_MAX));
+        assert_eq!(reborn.registry.held(), None);
+        reborn.registry.check_in(device).await.expect("the clock is there");
+        let decided = entries(&two.engine).await.expect("they are whole");
+        assert_eq!(decided.last().map(|entry| entry.decided_at), Some(future.moved(1)));
+    });
+}
+
+#[test]
+fn an_operator_who_trusts_the_clock_of_one_node_ends_an_entry_from_the_future_for_all() {
+    Two::run(async |two| {
+        let (now, device) = (two.ann.clock.now(), two.ann.device().await.device);
+        let future = now.plus(Duration::from_secs(365 * 24 * 3_600));
+        two.ann.clock.set_wall(future);
+        two.ann.device().await;
+        two.ann.clock.set_wall(now);
+        two.ben.catches_up(&two.engine).await.expect("it follows");
+        two.ben.registry.trust_clock();
+        assert_eq!(
+            [&two.ann, &two.ben].map(|it| it.registry.held()),
+            [Some(Hold::EntryAhead), None]
+        );
+        two.ben.device().await;
+        two.ann.catches_up(&two.engine).await.expect("it follows");
+        assert_eq!(two.ann.registry.held(), None);
+        two.ann.device().await;
+        // The word holds for the entries until then, and not for the next one from the future.
+        two.ann.clock.set_wall(future);
+        two.ann.device().await;
+        two.ann.clock.set_wall(now);
+        two.ben.catches_up(&two.engine).await.expect("it follows");
+        assert_eq!(two.ben.registry.check_in(device).await, Err(HELD));
+        let decided = entries(&two.engine).await.expect("they are whole");
+        let decided: Vec<_> = decided.iter().map(|entry| entry.decided_at).collect();
+        assert_eq!(decided, [now, future, now, now.moved(1), future]);
+        check_entries(&two.engine, &[two.ann, two.ben]).await.expect("they agree");
     });
 }
 
