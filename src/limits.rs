@@ -545,6 +545,19 @@ pub const QUOTA_SWEPT_PART: u64 = 20;
 pub const QUOTA_UNWRITTEN_MAX: usize = if cfg!(test) { 1_024 } else { 1_000_000 };
 /// How often the quota writes what has changed. A crash forgives what was asked since the last write.
 pub const QUOTA_WRITE_EVERY: Duration = Duration::from_millis(250);
+/// The nodes of a cluster together grant at most one in this many units more than an allowance in an hour.
+pub const QUOTA_OVERSPEND_PART: u32 = 5;
+/// Allowances of which a node tells another one in one call, under 100 bytes each. What does not fit is counted on one node alone.
+pub const QUOTA_NEWS_ROWS_MAX: usize = if cfg!(test) { 64 } else { 10_000 };
+/// Answered handles of which a node tells another one in one call, about 20 bytes each.
+pub const QUOTA_NEWS_HANDLES_MAX: usize = if cfg!(test) { 64 } else { 20_000 };
+/// Answered handles of which a node has not told the others, eight bytes each. The oldest are dropped: they cost again on other nodes.
+pub const QUOTA_UNTOLD_HANDLES_MAX: usize = if cfg!(test) { 1_024 } else { 1_000_000 };
+/// Bytes of what a node tells another one of its quotas in one call.
+pub const QUOTA_NEWS_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// How long a call waits until other nodes know of its charge. A node that is away is not waited for again after
+/// [`CLUSTER_PEER_PATIENCE`].
+pub const QUOTA_ROUND_PATIENCE: Duration = Duration::from_secs(2);
 /// Blocks of 10,000 numbers of which the sweep detector counts what was asked in a day, about 300 bytes each: 5 MiB, used as blocks
 /// are asked in. The least suspicious block is dropped for a new one.
 pub const SWEEP_BLOCKS_MAX: usize = 16_384;

@@ -144,7 +144,8 @@ impl Bench {
         let keyring = Arc::new(Keyring::open(OsDisk::shared(), keys, false)?);
         let disk = Arc::new(Unsynced(OsDisk));
         let retention = limits::LOG_RETENTION_MAX;
-        let files = QuotaFiles { dir: dir.join("quota"), disk, keyring, retention };
+        let (dir, shared_key) = (dir.join("quota"), None);
+        let files = QuotaFiles { dir, disk, keyring, retention, shared_key };
         let quota = Quota::open(config(), Arc::clone(&clock) as _, files.clone())?;
         // Nothing is written before.
         quota.restore()?;

@@ -65,6 +65,7 @@ pub use crate::{
         Flip, FlipReport, FlipSummary, ForgottenReport, LogRow, SegmentReport, SegmentSummary,
         VerifyReport as LogVerification,
     },
+    quota::{QuotaNews, QuotaReceipt},
     registry::{Counts, HandleDetails, Imported},
     timeline::{Entry as TimelineEntry, Summary as TimelineSummary},
     verification::{SentBy, Verification},

@@ -12,6 +12,7 @@ use super::{identity::Identity, report::MemberReport};
 use crate::{
     files, limits,
     operators::node_token,
+    quota::{QuotaNews, QuotaReceipt},
     registry::{ClusterId, NodeId, NodeKey},
     vocabulary::ProblemCode,
 };
@@ -151,8 +152,11 @@ impl MemberClient {
     }
 
     fn get(&self, to: Callee<'_>, path: &str) -> RequestBuilder {
-        let token = node_token(&self.key, self.cluster, to.node);
-        self.http.get(format!("{}{path}", to.address)).bearer_auth(&*token)
+        self.signed(to, self.http.get(format!("{}{path}", to.address)))
+    }
+
+    fn signed(&self, to: Callee<'_>, request: RequestBuilder) -> RequestBuilder {
+        request.bearer_auth(&*node_token(&self.key, self.cluster, to.node))
     }
 
     /// What a node tells of itself.
@@ -162,6 +166,20 @@ impl MemberClient {
     pub async fn report(&self, of: Callee<'_>) -> Result<MemberReport, ClientError> {
         let asked = self.get(of, "/v1/cluster/member").timeout(limits::CLUSTER_PEER_PATIENCE);
         json(asked.send().await.map_err(unanswered)?).await
+    }
+
+    /// Tells a node of quotas.
+    ///
+    /// # Errors
+    /// If it does not answer in time. It may have counted what it was told, also then.
+    pub async fn tell_quota(
+        &self,
+        to: Callee<'_>,
+        news: &QuotaNews,
+    ) -> Result<QuotaReceipt, ClientError> {
+        let told = self.signed(to, self.http.post(format!("{}/v1/cluster/quota", to.address)));
+        let told = told.timeout(limits::CLUSTER_PEER_PATIENCE).json(news);
+        json(told.send().await.map_err(unanswered)?).await
     }
 
     /// Joins with the token of an invite.

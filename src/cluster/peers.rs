@@ -128,6 +128,16 @@ impl Peers {
         Member::all(&self.shared.registry)
     }
 
+    /// The other nodes of the cluster, by the rows of this node.
+    pub(super) fn others(&self) -> Vec<Member> {
+        self.members().into_iter().filter(|member| !self.is_own(member)).collect()
+    }
+
+    /// Asks other nodes.
+    pub(super) fn client(&self) -> &MemberClient {
+        &self.shared.client
+    }
+
     fn is_own(&self, member: &Member) -> bool {
         member.name == self.shared.identity.name
     }

@@ -36,7 +36,7 @@ impl Dispatch {
             (true, false) => self.proven_standing(account).await,
         };
         let call = LookupCall { account, standing, is_flagged, ip: caller.ip, units };
-        let charged = self.quota.charge_found(call, handles, new)?;
+        let charged = self.quota.spend_lookups(call, handles, new).await?;
         Ok(charged.map(|charged| Charge { charged, standing }))
     }
 

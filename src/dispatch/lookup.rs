@@ -84,7 +84,7 @@ impl Dispatch {
     pub async fn asker(&self, caller: &Caller, token: Option<&str>) -> Result<Asker, Refusal> {
         let refusal = match token.map(|token| self.registry.authenticate(token)) {
             Some(Ok(asker)) => {
-                let Err(exceeded) = self.quota.charge_request(asker.account) else {
+                let Err(exceeded) = self.quota.spend_request(asker.account).await else {
                     return Ok(asker);
                 };
                 let refusal = Refusal::Exceeded(exceeded);
@@ -143,7 +143,7 @@ impl Dispatch {
         inputs: &[impl AsRef<str>],
         region: Option<&str>,
     ) -> Result<(Vec<Result<Answer, HandleError>>, Option<Allowance>), Refusal> {
-        if let Err(exceeded) = self.quota.charge_batch(asker.account, inputs.len()) {
+        if let Err(exceeded) = self.quota.spend_batch(asker.account, inputs.len()).await {
             let refusal = Refusal::Exceeded(exceeded);
             return Err(self.refuse(caller, Some(asker), refusal).await);
         }

@@ -2,44 +2,38 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use super::{config::Config, keyed::Keyed, limit::Exceeded};
-use crate::{limits, vocabulary::QuotaLimit};
-
-const DAY: Duration = Duration::from_secs(24 * 3600);
-
-/// A network as a number: an IPv4 address, or the first 48 bits of an IPv6 address.
-type Network = u64;
+use super::{
+    config::Config,
+    counter::Counter,
+    keyed::{Key, Keyed, network_key},
+    limit::Exceeded,
+};
 
 /// One allowance of [`Budgets`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Budget {
     /// Of a network.
-    Network(Network),
+    Network(Key),
     /// Of the accounts without a handle behind a network.
-    UnprovenNetwork(Network),
+    UnprovenNetwork(Key),
     /// Of all accounts without a handle.
     Unproven,
 }
 
 /// New handles that many accounts may ask for together.
 pub(super) struct Budgets {
-    networks: Keyed<Network>,
-    unproven_networks: Keyed<Network>,
-    /// It has one key.
-    unproven: Keyed<Network>,
+    pub(super) networks: Keyed,
+    pub(super) unproven_networks: Keyed,
+    pub(super) unproven: Keyed,
 }
 
 impl Budgets {
     pub(super) fn new(config: &Config) -> Self {
-        // Half of it at once and half regained in a day, so that any 24 hours have no more than the whole.
-        let within_a_day = |handles: u32| handles.div_ceil(2);
+        let counting = |counter: Counter| counter.counting(config);
         Self {
-            networks: Keyed::new(config.network_new_handles_per_day, DAY),
-            unproven_networks: Keyed::new(
-                within_a_day(config.network_unproven_handles_per_day),
-                DAY,
-            ),
-            unproven: Keyed::new(within_a_day(config.unproven_new_handles_per_day), DAY),
+            networks: counting(Counter::NetworkNewHandles),
+            unproven_networks: counting(Counter::UnprovenNetworkNewHandles),
+            unproven: counting(Counter::UnprovenNewHandles),
         }
     }
 
@@ -57,7 +51,7 @@ impl Budgets {
             let (keyed, key) = self.part(*budget);
             used = keyed.charge(key, cost, share, now).map_err(|retry_after| {
                 self.refund(&budgets[..place], cost);
-                let (limit, remaining) = (budget.limit(), keyed.left(key, share, now));
+                let (limit, remaining) = (budget.counter().limit(), keyed.left(key, share, now));
                 Exceeded { limit, cost, remaining, most: keyed.most(), retry_after }
             })?;
         }
@@ -84,7 +78,7 @@ impl Budgets {
         keyed.restore(key, debt, now);
     }
 
-    fn part(&self, budget: Budget) -> (&Keyed<Network>, Network) {
+    fn part(&self, budget: Budget) -> (&Keyed, Key) {
         match budget {
             Budget::Network(network) => (&self.networks, network),
             Budget::UnprovenNetwork(network) => (&self.unproven_networks, network),
@@ -108,10 +102,21 @@ impl Budgets {
 }
 
 impl Budget {
-    const fn limit(self) -> QuotaLimit {
+    /// The budget that `counter` counts for `key`, if it counts one.
+    pub(super) const fn of(counter: Counter, key: Key) -> Option<Self> {
+        match counter {
+            Counter::NetworkNewHandles => Some(Self::Network(key)),
+            Counter::UnprovenNetworkNewHandles => Some(Self::UnprovenNetwork(key)),
+            Counter::UnprovenNewHandles => Some(Self::Unproven),
+            _ => None,
+        }
+    }
+
+    pub(super) const fn counter(self) -> Counter {
         match self {
-            Self::Network(_) | Self::UnprovenNetwork(_) => QuotaLimit::NetworkNewHandles,
-            Self::Unproven => QuotaLimit::UnprovenNewHandles,
+            Self::Network(_) => Counter::NetworkNewHandles,
+            Self::UnprovenNetwork(_) => Counter::UnprovenNetworkNewHandles,
+            Self::Unproven => Counter::UnprovenNewHandles,
         }
     }
 }
@@ -119,9 +124,6 @@ impl Budget {
 /// The budgets that a call from `ip` is charged to, from the narrowest to the widest: the first of them if the account holds a
 /// handle, else all.
 pub(super) fn of_call(ip: IpAddr) -> [Budget; 3] {
-    let network = match limits::network_of(ip) {
-        IpAddr::V4(v4) => u64::from(v4.to_bits()) | 1 << 63,
-        IpAddr::V6(v6) => (v6.to_bits() >> 80) as u64,
-    };
+    let network = network_key(ip);
     [Budget::Network(network), Budget::UnprovenNetwork(network), Budget::Unproven]
 }

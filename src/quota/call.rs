@@ -2,8 +2,11 @@
 
 use std::net::IpAddr;
 
-use super::standing::Standing;
-use crate::{ids::AccountId, limits, redacted::redacted_debug};
+use super::{
+    keyed::{Key, network_key},
+    standing::Standing,
+};
+use crate::{ids::AccountId, redacted::redacted_debug};
 
 /// Who looks up how much in one call.
 #[derive(Clone, Copy)]
@@ -22,8 +25,8 @@ pub struct LookupCall {
 }
 
 impl LookupCall {
-    pub(super) fn network(&self) -> IpAddr {
-        limits::network_of(self.ip)
+    pub(super) fn network(&self) -> Key {
+        network_key(self.ip)
     }
 
     /// What its records cost.

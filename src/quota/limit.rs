@@ -49,6 +49,8 @@ pub struct Charged {
     pub allowance: Allowance,
     /// The places of the handles that were charged as new, in ascending order. One subscriber is charged once.
     pub new: Vec<usize>,
+    /// How many of them were charged to the day, and how many to the address book.
+    pub(super) parts: (u32, u32),
 }
 
 /// A limit was exceeded.

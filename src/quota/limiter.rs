@@ -7,12 +7,14 @@ use super::{
     asked::hour_mark,
     call::LookupCall,
     config::Config,
+    counter::Counter,
     fingerprint::FingerprintKey,
     journal::{Journal, QuotaFiles},
-    keyed::Keyed,
+    keyed::{Keyed, network_key},
     limit::{Charged, Exceeded},
     new_handles::{Instants, NewHandles, NewToAccount},
     rate::micros,
+    sharing::Sharing,
     standing::Standing,
     unwritten::Unwritten,
 };
@@ -27,7 +29,6 @@ use crate::{
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
-const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Counts what accounts and networks ask.
 pub struct Quota {
@@ -36,15 +37,17 @@ pub struct Quota {
     pub(super) new_handles: NewHandles,
     /// None if everything ends with the process.
     journal: Option<Journal>,
-    requests: Keyed<AccountId>,
-    pub(super) lookups: Keyed<AccountId>,
-    pub(super) network_lookups: Keyed<IpAddr>,
-    pub(super) unproven_lookups: Keyed<()>,
-    changes: Keyed<AccountId>,
-    sign_ups: Keyed<IpAddr>,
-    all_sign_ups: Keyed<()>,
-    refusals: Keyed<IpAddr>,
-    all_refusals: Keyed<()>,
+    /// None unless other nodes of a cluster count with this one.
+    pub(super) sharing: Option<Sharing>,
+    pub(super) requests: Keyed,
+    pub(super) lookups: Keyed,
+    pub(super) network_lookups: Keyed,
+    pub(super) unproven_lookups: Keyed,
+    pub(super) changes: Keyed,
+    pub(super) sign_ups: Keyed,
+    pub(super) all_sign_ups: Keyed,
+    refusals: Keyed,
+    all_refusals: Keyed,
 }
 
 impl Quota {
@@ -60,10 +63,11 @@ impl Quota {
     /// # Errors
     /// If the directory cannot be created or read.
     pub fn open(config: Config, clock: SharedClock, files: QuotaFiles) -> io::Result<Self> {
-        let kept = files.retention;
+        let (kept, is_shared) = (files.retention, files.shared_key.is_some());
         let (journal, key) = Journal::open(files, Arc::clone(&clock))?;
         let new_handles = NewHandles::new(&config, key, kept, Unwritten::for_files());
-        Ok(Self::with(config, clock, new_handles, Some(journal)))
+        let quota = Self::with(config, clock, new_handles, Some(journal));
+        Ok(if is_shared { quota.shared() } else { quota })
     }
 
     fn with(
@@ -72,21 +76,36 @@ impl Quota {
         new_handles: NewHandles,
         journal: Option<Journal>,
     ) -> Self {
+        let counting = |counter: Counter| counter.counting(&config);
         Self {
             new_handles,
             journal,
-            requests: Keyed::new(config.requests_per_minute, MINUTE),
-            lookups: Keyed::new(config.lookups_per_day, DAY),
-            network_lookups: Keyed::new(config.network_lookups_per_minute, MINUTE),
-            unproven_lookups: Keyed::new(config.unproven_lookups_per_minute, MINUTE),
-            changes: Keyed::new(limits::CHANGES_PER_HOUR_MAX, HOUR),
-            sign_ups: Keyed::new(config.sign_ups_per_hour, HOUR),
-            all_sign_ups: Keyed::new(config.all_sign_ups_per_hour, HOUR),
+            sharing: None,
+            requests: counting(Counter::Requests),
+            lookups: counting(Counter::Lookups),
+            network_lookups: counting(Counter::NetworkLookups),
+            unproven_lookups: counting(Counter::UnprovenLookups),
+            changes: counting(Counter::Changes),
+            sign_ups: counting(Counter::SignUps),
+            all_sign_ups: counting(Counter::AllSignUps),
             refusals: Keyed::new(limits::REFUSALS_RECORDED_PER_MINUTE_MAX, MINUTE),
             all_refusals: Keyed::new(config.refusals_recorded_per_minute, MINUTE),
             config,
             clock,
         }
+    }
+
+    /// Counts together with the other nodes of a cluster, unless quotas are disabled. See [`Sharing`].
+    #[must_use]
+    pub fn shared(self) -> Self {
+        let sharing =
+            self.config.enabled.then(|| Sharing::new(&self.config, Arc::clone(&self.clock)));
+        Self { sharing, ..self }
+    }
+
+    /// What is told to the other nodes. None if there are none.
+    pub fn sharing(&self) -> Option<&Sharing> {
+        self.sharing.as_ref()
     }
 
     /// Reads back what an earlier run has written: 100 million asked handles take some seconds. Call it before the first lookup. What
@@ -175,14 +194,19 @@ impl Quota {
         standing: Standing,
         new: impl Iterator<Item = (&'a Handle, bool)> + Clone,
     ) -> Option<FlagReason> {
-        self.new_handles.observe(account, standing, new, self.clock.now())
+        let found = self.new_handles.observe(account, standing, new.clone(), self.clock.now());
+        // What is not answered stays new on every node.
+        if let (Some(sharing), None) = (&self.sharing, found) {
+            sharing.remember(&self.new_handles.key, account, new.map(|(handle, _)| handle));
+        }
+        found
     }
 
     /// The registry has stored the flag of an account. From now on the account is flagged as long as the registry says so.
     pub fn flag_is_stored(&self, account: AccountId) {
         self.new_handles.accounts.change(account, |state| state.flag = FlagMark::Stored);
         // A restart must know of it: otherwise the evidence would outlive the flag, and flag the account again.
-        self.new_handles.unwritten.add(&[], account, &[]);
+        self.new_handles.unwritten.add(&[], Some(account), &[]);
     }
 
     /// The standing of an account that holds a handle, if the quota was told within this hour. An account may drop the handle, and a
@@ -212,7 +236,7 @@ impl Quota {
         if !self.config.enabled {
             return Ok(());
         }
-        let (network, now) = (limits::network_of(ip), self.clock.boot());
+        let (network, now) = (network_key(ip), self.clock.boot());
         let exceeded = |limit| {
             move |retry_after| Exceeded { limit, cost: 1, remaining: 0, most: 1, retry_after }
         };
@@ -222,7 +246,7 @@ impl Quota {
             return Ok(());
         }
         // Shared by need, as lookups: networks with many sign-ups leave half of the limit to those with few.
-        let of_all = self.all_sign_ups.charge((), 1, 1.0 - used / 2.0, now);
+        let of_all = self.all_sign_ups.charge(0, 1, 1.0 - used / 2.0, now);
         of_all.map(drop).map_err(exceeded(QuotaLimit::AllSignUps)).inspect_err(|_| {
             self.sign_ups.refund(network, 1);
         })
@@ -237,11 +261,11 @@ impl Quota {
         }
         let (cost, now) = (units(size), self.clock.boot());
         // All networks first: in a flood from many networks, no counter is made for each of them.
-        if self.all_refusals.charge((), cost, 1.0, now).is_err() {
+        if self.all_refusals.charge(0, cost, 1.0, now).is_err() {
             return false;
         }
-        let of_network = self.refusals.charge(limits::network_of(ip), cost, 1.0, now);
-        of_network.inspect_err(|_| self.all_refusals.refund((), cost)).is_ok()
+        let of_network = self.refusals.charge(network_key(ip), cost, 1.0, now);
+        of_network.inspect_err(|_| self.all_refusals.refund(0, cost)).is_ok()
     }
 
     /// Drops the counters that have no effect any more, and forgets what is too old. Call it some times an hour.
@@ -253,6 +277,9 @@ impl Quota {
         for of_networks in [&self.network_lookups, &self.sign_ups, &self.refusals] {
             of_networks.evict(now);
         }
+        if let Some(sharing) = &self.sharing {
+            sharing.evict(now);
+        }
         self.new_handles.budgets.evict(now);
         self.new_handles.asked.sweep(hour_mark(self.clock.now()));
         let removed = self.journal.as_ref().map_or(Ok(()), Journal::remove_expired);
@@ -263,7 +290,7 @@ impl Quota {
 
     fn charge_account(
         &self,
-        counters: &Keyed<AccountId>,
+        counters: &Keyed,
         account: AccountId,
         limit: QuotaLimit,
         cost: u32,
@@ -271,7 +298,7 @@ impl Quota {
         if !self.config.enabled {
             return Ok(());
         }
-        let charged = counters.charge(account, cost, 1.0, self.clock.boot());
+        let charged = counters.charge(account.bits(), cost, 1.0, self.clock.boot());
         let most = counters.most();
         let exceeded = |retry_after| Exceeded { limit, cost, remaining: 0, most, retry_after };
         charged.map(drop).map_err(exceeded)

@@ -21,12 +21,19 @@
 //! Asked handles are 64-bit fingerprints of account and subscriber under a key ([`fingerprint`]), in a fixed number of bytes
 //! ([`asked`]). The memory and the files say nothing about who asked for whom without the keys of the query log's hours. What was
 //! charged for new handles, the states of accounts and the fingerprints survive a restart; the other counters do not.
+//!
+//! # Several nodes
+//!
+//! The nodes of a cluster count together: see [`Sharing`]. Its counters are those of [`Counter`]. Each node looks for sweeps in what it answers
+//! itself, and all nodes know the flags.
 
+mod account_left;
 mod accounts;
 mod asked;
 mod budgets;
 mod call;
 mod config;
+mod counter;
 mod figures;
 mod fingerprint;
 mod journal;
@@ -35,13 +42,17 @@ mod limit;
 mod limiter;
 mod new_handles;
 mod rate;
+mod receiving;
 mod records;
+mod sharing;
+mod spending;
 mod standing;
 mod sweep;
 mod unwritten;
 
 pub use call::LookupCall;
 pub use config::Config;
+pub use counter::Counter;
 pub use figures::{QuotaFigures, QuotaState};
 pub use journal::QuotaFiles;
 #[cfg(feature = "testing")]
@@ -49,6 +60,7 @@ pub use journal::fuzz_rows;
 pub use limit::{Allowance, Charged, Exceeded, Left, record_units, whole_seconds};
 pub use limiter::Quota;
 pub use new_handles::NewToAccount;
+pub use sharing::{Owed, QuotaNews, QuotaReceipt, Round, Sharing, SharingFigures, Spent};
 pub use standing::Standing;
 
 #[cfg(test)]

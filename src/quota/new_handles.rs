@@ -8,6 +8,7 @@ use super::{
     budgets::{self, Budgets},
     call::LookupCall,
     config::Config,
+    counter::Counter,
     fingerprint::{Fingerprint, FingerprintKey},
     limit::{Allowance, Charged, Exceeded},
     rate::{Rate, micros},
@@ -23,8 +24,6 @@ use crate::{
     redacted::redacted_debug,
     vocabulary::{FlagReason, QuotaLimit},
 };
-
-const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// The handles of one call that are new to its account.
 #[derive(Clone, Default)]
@@ -78,8 +77,8 @@ pub(super) struct NewHandles {
     pub(super) budgets: Budgets,
     pub(super) detector: Detector,
     pub(super) unwritten: Unwritten,
-    daily: Rate,
-    import: Rate,
+    pub(super) daily: Rate,
+    pub(super) import: Rate,
 }
 
 impl NewHandles {
@@ -98,8 +97,8 @@ impl NewHandles {
             budgets: Budgets::new(config),
             detector: Detector::new(random_u64()),
             unwritten,
-            daily: Rate::new(config.new_handles_per_day, DAY),
-            import: Rate::new(config.import_handles, config.import_span),
+            daily: Counter::NewHandles.rate(config),
+            import: Counter::AddressBook.rate(config),
         }
     }
 
@@ -138,13 +137,13 @@ impl NewHandles {
         if new.is_empty() {
             let state = self.accounts.get(call.account);
             let allowance = self.allowance(&state, call.standing, at.boot);
-            return Ok(Charged { allowance, new: new.places });
+            return Ok(Charged { allowance, new: new.places, parts: (0, 0) });
         }
         let cost = new.cost();
         if call.standing != Standing::Older && self.is_sweep(new.pick(handles), cost, at.now) {
             return Err(Exceeded::until_cleared(QuotaLimit::SweptNumbers, cost));
         }
-        let (mut allowance, parts) = self.charge_account(call, cost, &new)?;
+        let (mut allowance, mut parts) = self.charge_account(call, cost, &new)?;
         let is_proven = call.standing != Standing::Unproven;
         let budgets = budgets::of_call(call.ip);
         let budgets = &budgets[..if is_proven { 1 } else { budgets.len() }];
@@ -161,12 +160,13 @@ impl NewHandles {
         if doubles > 0 {
             // Of the address book first, which was charged last.
             let import = parts.1.min(doubles);
-            let left = self.refund_account(call, (doubles - import, import), at.boot);
-            allowance = left.unwrap_or(allowance);
+            let back = (doubles - import, import);
+            allowance = self.refund_account(call, back, at.boot).unwrap_or(allowance);
+            parts = (parts.0 - back.0, parts.1 - back.1);
             self.budgets.refund(budgets, doubles);
         }
-        self.unwritten.add(&fingerprints, call.account, budgets);
-        Ok(Charged { allowance, new: places })
+        self.unwritten.add(&fingerprints, Some(call.account), budgets);
+        Ok(Charged { allowance, new: places, parts })
     }
 
     /// Whether so many of the new handles of a call lie in swept blocks that it is no address book. One that is asked for alone
@@ -219,7 +219,7 @@ impl NewHandles {
     }
 
     /// Takes parts of a charge back. Returns what the account has left.
-    fn refund_account(
+    pub(super) fn refund_account(
         &self,
         call: &LookupCall,
         (daily, import): (u32, u32),
@@ -230,40 +230,6 @@ impl NewHandles {
             state.import_us = self.import.with(state.import_us, import);
             self.allowance(state, call.standing, boot)
         })
-    }
-
-    /// What an account in this state has left.
-    pub(super) fn allowance(
-        &self,
-        state: &AccountState,
-        standing: Standing,
-        boot: Duration,
-    ) -> Allowance {
-        let now_us = micros(boot);
-        let import = self.import.left(state.import_us, now_us);
-        Allowance {
-            daily: self.daily.left(state.daily_us, now_us),
-            import: (standing != Standing::Unproven).then_some(import),
-        }
-    }
-
-    /// The span after which the account can ask for so many; after which it has everything, if it never can.
-    fn wait(
-        &self,
-        state: &AccountState,
-        standing: Standing,
-        cost: u32,
-        boot: Duration,
-    ) -> Duration {
-        let after = |span: Duration| self.allowance(state, standing, boot + span);
-        let now = after(Duration::ZERO);
-        let whole = now.daily.reset.max(now.import.map_or(Duration::ZERO, |it| it.reset));
-        let (mut too_short, mut enough) = (Duration::ZERO, whole);
-        while enough - too_short > Duration::from_millis(1) {
-            let middle = (too_short + enough) / 2;
-            if after(middle).remaining() < cost { too_short = middle } else { enough = middle }
-        }
-        enough
     }
 
     /// Tells the detector what came of the new handles of an account. Some: it is suspected from now on, and the handles are not
@@ -285,15 +251,24 @@ impl NewHandles {
         };
         let found = self.accounts.change(account, observe).flatten();
         if found.is_some() {
-            let mut unanswered = HashSet::new();
-            self.key.each(account, new.map(|(handle, _)| handle), |fingerprint| {
-                self.asked.remove(fingerprint);
-                unanswered.insert(fingerprint);
-            });
-            self.unwritten.remove(&unanswered);
+            self.forget(account, new.map(|(handle, _)| handle));
         }
-        self.unwritten.add(&[], account, &[]);
+        self.unwritten.add(&[], Some(account), &[]);
         found
+    }
+
+    /// Makes handles new to an account again that it is not answered.
+    pub(super) fn forget<'a>(
+        &self,
+        account: AccountId,
+        unanswered: impl Iterator<Item = &'a Handle>,
+    ) {
+        let mut forgotten = HashSet::new();
+        self.key.each(account, unanswered, |fingerprint| {
+            self.asked.remove(fingerprint);
+            forgotten.insert(fingerprint);
+        });
+        self.unwritten.remove(&forgotten);
     }
 }
 

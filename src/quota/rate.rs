@@ -31,6 +31,27 @@ impl Rate {
         self.period_us.saturating_mul(self.burst as u64)
     }
 
+    /// The same as a span.
+    pub(super) const fn allowance(self) -> Duration {
+        Duration::from_micros(self.allowance_us())
+    }
+
+    /// How many whole units are used of the bucket that is full at `full_at_us`. More than the burst if it is overdrawn.
+    pub(super) fn used(self, full_at_us: u64, now_us: u64) -> u32 {
+        let used = full_at_us.saturating_sub(now_us) / self.period_us;
+        u32::try_from(used).unwrap_or(u32::MAX)
+    }
+
+    /// By how many units the bucket that is full at `full_at_us` is overdrawn, since other nodes charged it, too.
+    pub(super) fn overdrawn(self, full_at_us: u64, now_us: u64) -> u32 {
+        let used_us = full_at_us.saturating_sub(now_us);
+        let excess_us = used_us.saturating_sub(self.allowance_us());
+        if excess_us == 0 {
+            return 0;
+        }
+        u32::try_from(excess_us.div_ceil(self.period_us)).unwrap_or(u32::MAX)
+    }
+
     /// What is left of the bucket that is full at `full_at_us`.
     pub(super) fn left(self, full_at_us: u64, now_us: u64) -> Left {
         let used_us = full_at_us.saturating_sub(now_us);
@@ -43,7 +64,7 @@ impl Rate {
         }
     }
 
-    /// The bucket without `units` more, which it must have.
+    /// The bucket without `units` more. One that has fewer is overdrawn then.
     pub(super) fn without(self, full_at_us: u64, units: u32, now_us: u64) -> u64 {
         full_at_us.max(now_us).saturating_add(self.period_us.saturating_mul(units.into()))
     }

@@ -19,16 +19,17 @@ impl Quota {
         for (place, limit) in RECORD_LIMITS.into_iter().enumerate() {
             let share = 1.0 - used / 2.0;
             let (charged, most) = match limit {
-                QuotaLimit::Lookups => {
-                    (self.lookups.charge(call.account, cost, share, now), self.lookups.most())
-                }
+                QuotaLimit::Lookups => (
+                    self.lookups.charge(call.account.bits(), cost, share, now),
+                    self.lookups.most(),
+                ),
                 QuotaLimit::NetworkLookups => {
                     let charged = self.network_lookups.charge(call.network(), cost, share, now);
                     (charged, self.network_lookups.most())
                 }
                 _ if call.standing != Standing::Unproven => return Ok(()),
                 _ => {
-                    let charged = self.unproven_lookups.charge((), cost, share, now);
+                    let charged = self.unproven_lookups.charge(0, cost, share, now);
                     (charged, self.unproven_lookups.most())
                 }
             };
@@ -49,10 +50,10 @@ impl Quota {
         let cost = call.cost();
         for limit in limits {
             match limit {
-                QuotaLimit::Lookups => self.lookups.refund(call.account, cost),
+                QuotaLimit::Lookups => self.lookups.refund(call.account.bits(), cost),
                 QuotaLimit::NetworkLookups => self.network_lookups.refund(call.network(), cost),
                 _ if call.standing != Standing::Unproven => {}
-                _ => self.unproven_lookups.refund((), cost),
+                _ => self.unproven_lookups.refund(0, cost),
             }
         }
     }

@@ -27,12 +27,17 @@ impl Unwritten {
     }
 
     /// Adds changes. If too many wait, asked handles are not kept; the states of accounts and budgets are bounded by themselves.
-    pub(super) fn add(&self, asked: &[Fingerprint], account: AccountId, budgets: &[Budget]) {
+    pub(super) fn add(
+        &self,
+        asked: &[Fingerprint],
+        account: Option<AccountId>,
+        budgets: &[Budget],
+    ) {
         let Some(changes) = &self.0 else { return };
         let mut changes = lock(changes);
         let space = limits::QUOTA_UNWRITTEN_MAX.saturating_sub(changes.asked.len());
         changes.asked.extend(asked.iter().take(space));
-        changes.accounts.insert(account);
+        changes.accounts.extend(account);
         changes.budgets.extend(budgets);
     }
 
@@ -45,7 +50,9 @@ impl Unwritten {
     /// Takes all changes; none if there are none.
     pub(super) fn take(&self) -> Option<Changes> {
         let changes = mem::take(&mut *lock(self.0.as_ref()?));
-        (!changes.accounts.is_empty()).then_some(changes)
+        let Changes { asked, accounts, budgets } = &changes;
+        let is_empty = asked.is_empty() && accounts.is_empty() && budgets.is_empty();
+        (!is_empty).then_some(changes)
     }
 
     /// Puts changes back that could not be written.

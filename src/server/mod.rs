@@ -163,7 +163,7 @@ impl Server {
         let rounds = fence.map(|(fence, on)| listeners::spawn_rounds(fence, &on, &shutdown));
         let node = modules.node.as_ref();
         if let Some(node) = node {
-            node::spawn_peers(&node.peers, &shutdown);
+            node::spawn_peers(node, &modules.quota, &shutdown);
         }
         let operators_socket = directory.answer_operators(&modules.operators, &shutdown);
         let mut server = Self {

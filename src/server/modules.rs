@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use zeroize::Zeroizing;
 
 use super::{node::NodeParts, space::RegistrySpace};
 use crate::{
@@ -116,7 +117,10 @@ pub(super) fn open(
     let (keyring, retention) = (log.keyring(), config.audit.retention);
     let (dir, disk) = (data.join("audit"), Arc::clone(keys_disk));
     let audit = Audit::on_disk(disk, dir, keyring, Arc::clone(clock), retention);
-    let quota = Arc::new(open_quota(config, clock, &log)?);
+    let key = HashKey::open(keys_disk, &data.join("keys"))?;
+    let is_in_cluster = node.as_ref().is_some_and(|(_, parts)| parts.is_some());
+    let shared_key = is_in_cluster.then(|| key.of_asked_handles());
+    let quota = Arc::new(open_quota(config, clock, &log, shared_key)?);
     let directory = data.join("registry");
     operators::take_over(&directory).context("taking the list of operators over")?;
     let (registry, fence) = open_registry(config, clock, keys_disk, node.as_ref())?;
@@ -135,7 +139,6 @@ pub(super) fn open(
         .context("opening the delivery of codes")?;
     let deliveries = routes.pauses();
     let codes = routes.codes_sent();
-    let key = HashKey::open(keys_disk, &data.join("keys"))?;
     let node = node.and_then(|(member, parts)| Some(parts?.node(&member, &registry, clock, &key)));
     let ownership = VerificationService::new(
         Arc::clone(&registry),
@@ -197,8 +200,13 @@ fn open_registry(
     Ok((registry, Some(Fence::new(followed, config.cluster.fence_timeout))))
 }
 
-/// With files, unless quotas are off.
-fn open_quota(config: &Config, clock: &SharedClock, log: &QueryLog) -> anyhow::Result<Quota> {
+/// With files, unless quotas are off; with other nodes of a cluster, if they share a key.
+fn open_quota(
+    config: &Config,
+    clock: &SharedClock,
+    log: &QueryLog,
+    shared_key: Option<Zeroizing<[u8; 16]>>,
+) -> anyhow::Result<Quota> {
     let (quota, clock) = (config.quota.clone(), Arc::clone(clock));
     if !quota.enabled {
         return Ok(Quota::new(quota, clock));
@@ -209,6 +217,7 @@ fn open_quota(config: &Config, clock: &SharedClock, log: &QueryLog) -> anyhow::R
         disk: OsDisk::shared(),
         keyring: log.keyring(),
         retention: config.log.retention,
+        shared_key,
     };
     Quota::open(quota, clock, files)
         .with_context(|| format!("opening the quota's files in {}", dir.display()))

@@ -2,13 +2,15 @@
 
 use std::{path::Path, sync::Arc};
 
+use futures_util::future::join;
 use zeroize::Zeroizing;
 
 use crate::{
     clock::SharedClock,
-    cluster::{self, ClusterKeys, Identity, MemberClient, Peers},
+    cluster::{self, ClusterKeys, Identity, MemberClient, Peers, QuotaExchange},
     files::SharedDisk,
     http::operator::ClusterNode,
+    quota::Quota,
     registry::{LogMember, Registry},
     shared_log::etcd::Etcd,
     shutdown::Shutdown,
@@ -66,13 +68,14 @@ impl NodeParts {
     }
 }
 
-/// Asks the other nodes on the current runtime until the stop.
-pub(super) fn spawn_peers(peers: &Peers, shutdown: &Shutdown) {
-    let (peers, stop) = (peers.clone(), shutdown.clone());
+/// Asks the other nodes, and tells them of quotas, on the current runtime until the stop.
+pub(super) fn spawn_peers(node: &ClusterNode, quota: &Arc<Quota>, shutdown: &Shutdown) {
+    let (peers, stop) = (node.peers.clone(), shutdown.clone());
+    let exchange = QuotaExchange::new(Arc::clone(quota), node.peers.clone());
     shutdown.spawn("peers", async move {
         tokio::select! {
             () = stop.stopping() => {}
-            () = peers.run() => {}
+            ((), ()) = join(peers.run(), exchange.run()) => {}
         }
     });
 }

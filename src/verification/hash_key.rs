@@ -66,6 +66,8 @@ pub(super) enum Hashed {
     Person = 4,
     Account = 5,
     Network = 6,
+    /// The key of the fingerprints of asked handles.
+    AskedHandles = 7,
 }
 
 /// The first half of an HMAC-SHA-256.
@@ -109,6 +111,12 @@ impl HashKey {
     /// Its bytes, for another node of the cluster: a code that one node sent is answered at any.
     pub fn reveal(&self) -> &[u8; KEY_BYTES] {
         &self.bytes
+    }
+
+    /// The key under which the nodes of a cluster remember who asked for whom. It opens nothing by itself: the fingerprints lie in files
+    /// under the keys of the query log's hours.
+    pub fn of_asked_handles(&self) -> Zeroizing<[u8; 16]> {
+        Zeroizing::new(self.hash(Hashed::AskedHandles, &[]))
     }
 
     /// Makes `key` that of the directory `keys`, durably.

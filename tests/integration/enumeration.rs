@@ -456,7 +456,8 @@ impl Planting {
 /// Lets the quota remember which accounts asked for whom, and from where.
 fn remember(data: &Path, clock: &Arc<ManualClock>, log: &QueryLog, secrets: &[Secret]) {
     let (dir, retention) = (data.join("quota"), Config::default().retention);
-    let files = QuotaFiles { dir, disk: OsDisk::shared(), keyring: log.keyring(), retention };
+    let (disk, keyring) = (OsDisk::shared(), log.keyring());
+    let files = QuotaFiles { dir, disk, keyring, retention, shared_key: None };
     let config = quota::Config::default();
     let quota = Quota::open(config, Arc::clone(clock) as _, files).unwrap();
     quota.restore().unwrap();

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::State,
-    http::{HeaderMap, header},
+    extract::{Request, State},
+    http::{HeaderMap, header, request::Parts},
     response::{IntoResponse as _, Response},
 };
 use tokio::task::spawn_blocking;
@@ -16,15 +16,18 @@ use super::{
     registry::{Snapshots, send_snapshot},
 };
 use crate::{
-    api::{ClusterReport, MemberReport, SharedKeys},
+    api::{ClusterReport, MemberReport, QuotaNews, QuotaReceipt, SharedKeys, read_json},
     audit::{Call, Filters},
     cluster::{ClusterKeys, EngineMember, Peers, is_of_newer_key},
     doctor::ClusterFacts,
     http::{
+        body::read_json_text,
         problem::{Code, Problem},
         query::NoParameters,
     },
+    limits,
     operators::{Operators, Role},
+    quota::Quota,
     registry::{ClusterId, CopyFor, NodeId, Registry, RowKind},
     shared_log::etcd::{Etcd, Probed},
 };
@@ -108,6 +111,40 @@ pub(super) async fn member(
 ) -> Result<Json<MemberReport>, Problem> {
     authorize(&headers, &operators, Role::Member)?;
     Ok(Json(node.ok_or_else(in_no_cluster)?.peers.own()))
+}
+
+/// Tells this node what another one charged to quotas. Each node tells all others each second, and at once what is much of an allowance.
+/// Accounts and networks are numbers here. What this node records and measures does not show them.
+#[utoipa::path(
+    post, path = "/v1/cluster/quota", operation_id = "tellQuota", tag = "cluster",
+    request_body = QuotaNews,
+    responses(
+        (status = 200, description = "It is counted", body = QuotaReceipt),
+        (status = 400, description = "`request-invalid`: the server is in no cluster, or has no quotas"),
+    ),
+    security(("operator" = ["member"])),
+)]
+pub(super) async fn quota(
+    State(operators): State<Arc<Operators>>,
+    State(node): State<Option<ClusterNode>>,
+    State(quota): State<Arc<Quota>>,
+    _: NoParameters,
+    request: Request,
+) -> Result<Json<QuotaReceipt>, Problem> {
+    let (Parts { headers, .. }, body) = request.into_parts();
+    authorize(&headers, &operators, Role::Member)?;
+    node.ok_or_else(in_no_cluster)?;
+    let body = read_json_text(&headers, body, limits::QUOTA_NEWS_BYTES_MAX).await?;
+    let count = move || {
+        let news = read_json::<QuotaNews>(&body)?;
+        let no_quotas =
+            || Problem::new(Code::RequestInvalid, "quota.enabled is false on this node");
+        let receipt = quota.sharing().ok_or_else(no_quotas)?.receipt();
+        quota.receive(&news);
+        Ok(Json(receipt))
+    };
+    let counted = spawn_blocking(count).await;
+    counted.map_err(|_| Problem::new(Code::Internal, "the call failed"))?
 }
 
 /// Sends the registry's store as it is at one moment, with the operators and its place in the shared log: a node begins with it. The audit

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use super::families::{Family, Value};
 use crate::{
-    quota::Quota,
+    quota::{Quota, Sharing},
     registry::Registry,
     verification::{CodesSent, DeliveryPauses, SendingMethod, VerificationService},
     vocabulary::{Cause, FlagReason},
@@ -29,6 +29,7 @@ impl Defences {
     pub(super) fn families(&self) -> Vec<Family> {
         let mut families: Vec<_> = self.flags().into();
         families.extend(self.quota());
+        families.extend(self.sharing());
         families.push(self.countries());
         families.push(self.deliveries());
         families
@@ -49,6 +50,23 @@ impl Defences {
             ),
             Family::counter("flags", "Accounts that were flagged, by reason").with_all(flagged),
             Family::counter("flags_cleared", "Flags that were cleared, by cause").with_all(cleared),
+        ]
+    }
+
+    /// What counts together with other nodes; zero without a cluster.
+    fn sharing(&self) -> [Family; 2] {
+        let figures = self.quota.sharing().map(Sharing::figures).unwrap_or_default();
+        [
+            Family::counter(
+                "quota_waits",
+                "Calls that waited until the other nodes of the cluster knew of their charge",
+            )
+            .value(Value::Count(figures.waits)),
+            Family::counter(
+                "quota_lost",
+                "Charges that the other nodes of the cluster were not told, because too much waited to be told",
+            )
+            .value(Value::Count(figures.lost)),
         ]
     }
 

@@ -158,6 +158,7 @@ fn described() -> OpenApiRouter<OperatorState> {
         .routes(routes!(clock::trust_clock))
         .routes(routes!(cluster::status))
         .routes(routes!(cluster::member))
+        .routes(routes!(cluster::quota))
         .routes(routes!(joining::join))
         .routes(routes!(cluster::snapshot))
         .routes(routes!(cluster::keys))

@@ -44,7 +44,7 @@ pub(super) async fn sign_up(
     caller: Caller,
     JsonBody(request): JsonBody<SignUpRequest>,
 ) -> Result<Response, Problem> {
-    quota.charge_sign_up(caller.ip, request.link_code.is_some())?;
+    quota.spend_sign_up(caller.ip, request.link_code.is_some()).await?;
     let SignUpRequest { platform, name, link_code } = request;
     let request = SignUp { platform, name, link: None };
     let signed_up = match link_code {
@@ -99,7 +99,7 @@ pub(super) async fn check_in(
     State(clock): State<SharedClock>,
     Device(asker): Device,
 ) -> Result<Response, Problem> {
-    quota.charge_change(asker.account)?;
+    quota.spend_change(asker.account).await?;
     let lease_expires_at = registry.check_in(asker.device).await?;
     let expires_in = seconds_left(lease_expires_at, clock.now());
     Ok(secret(Json(CheckInAnswer { lease_expires_at, expires_in })))
@@ -137,7 +137,7 @@ pub(super) async fn issue_link_code(
     State(verifications): State<Arc<VerificationService>>,
     Device(asker): Device,
 ) -> Result<Response, Problem> {
-    quota.charge_change(asker.account)?;
+    quota.spend_change(asker.account).await?;
     let code = verifications.issue_link_code(asker).await.map_err(|error| match error {
         LinkError::TooMany { retry_after } => {
             let detail = "the account has as many open link codes as it may have";

@@ -57,7 +57,7 @@ pub(super) async fn claim(
     caller: Caller,
     JsonBody(request): JsonBody<HandleRequest>,
 ) -> Result<Response, Problem> {
-    quota.charge_change(asker.account)?;
+    quota.spend_change(asker.account).await?;
     let handle = parse(&request)?;
     let from = quota.is_enabled().then_some(caller.ip);
     match verifications.begin_binding(asker, handle, from).await? {
@@ -89,7 +89,7 @@ pub(super) async fn unbind(
     Device(asker): Device,
     path: Result<Path<String>, PathRejection>,
 ) -> Result<StatusCode, Problem> {
-    quota.charge_change(asker.account)?;
+    quota.spend_change(asker.account).await?;
     let handle = parse_own(path)?;
     registry.unbind(asker.device, handle).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -117,7 +117,7 @@ pub(super) async fn set_discoverable(
     path: Result<Path<String>, PathRejection>,
     JsonBody(change): JsonBody<HandleChange>,
 ) -> Result<Response, Problem> {
-    quota.charge_change(asker.account)?;
+    quota.spend_change(asker.account).await?;
     let handle = parse_own(path)?;
     let held = registry.set_discoverable(asker.device, handle, change.discoverable).await?;
     Ok(secret(Json(held)))

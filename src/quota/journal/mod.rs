@@ -71,7 +71,7 @@ struct State {
 }
 
 impl Journal {
-    /// Opens the directory. Reads no more than the key of the fingerprints; a new one if there is none.
+    /// Opens the directory. Reads no more than the key of the fingerprints; a new one if there is none, and it is not shared.
     ///
     /// # Errors
     /// If the directory cannot be created or read.
@@ -81,9 +81,9 @@ impl Journal {
     ) -> io::Result<(Self, FingerprintKey)> {
         files.disk.create_dir(&files.dir)?;
         let names = name::list(&files.dir)?;
-        let key = names.iter().rev().find_map(|name| files.key_of(*name));
-        let key =
-            key.map_or_else(FingerprintKey::random, |key| FingerprintKey::of(Zeroizing::new(key)));
+        let in_files = || names.iter().rev().find_map(|name| files.key_of(*name));
+        let key = files.shared_key.clone().or_else(|| in_files().map(Zeroizing::new));
+        let key = key.map_or_else(FingerprintKey::random, FingerprintKey::of);
         let state = State {
             handles: None,
             states: None,
@@ -138,6 +138,10 @@ impl Journal {
             Err(FileError::Short) => return Ok(0),
             file => file.map_err(io::Error::other)?,
         };
+        if self.files.shared_key.is_some() && self.is_of_before(name, into) {
+            tracing::info!(%name, "a file of the quota from before the cluster is passed over");
+            return Ok(0);
+        }
         // States hold no fingerprints.
         if name.kind == FileKind::Handles {
             match file.key()? {
@@ -172,6 +176,12 @@ impl Journal {
             into.detector.restore(&state);
         }
         Ok(file.places())
+    }
+
+    /// Whether a file was written before this node shared a key. Its handles are not known any more, so its debts are forgiven, too:
+    /// else repeats would cost again what is spent.
+    fn is_of_before(&self, name: FileName, into: &NewHandles) -> bool {
+        self.files.key_of(name).is_some_and(|key| key != *into.key.bytes())
     }
 
     /// Writes what has changed since the last call. Before [`Self::restore`] it does nothing. After a failure the changes wait for a later call.

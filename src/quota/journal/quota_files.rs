@@ -2,6 +2,8 @@
 
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
+use zeroize::Zeroizing;
+
 use super::{name::FileName, reader::ReadFile};
 use crate::{
     envelope::{FileError, Keyring},
@@ -21,6 +23,8 @@ pub struct QuotaFiles {
     pub keyring: Arc<Keyring>,
     /// How long the log keeps the key of an hour. A handle that was asked for before that is new again.
     pub retention: Duration,
+    /// The key of the fingerprints that all nodes of a cluster have. None for a machine alone, which has one in its files.
+    pub shared_key: Option<Zeroizing<[u8; KEY_BYTES]>>,
 }
 
 redacted_debug!(QuotaFiles);

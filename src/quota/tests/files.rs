@@ -4,10 +4,11 @@ use std::{fs, path::Path, time::Duration};
 
 use proptest::prelude::*;
 use tempfile::TempDir;
+use zeroize::Zeroizing;
 
 use super::*;
 use crate::{
-    clock::{Clock as _, Hour},
+    clock::Hour,
     envelope::{KeyFiles, Keyring},
     files::{
         OsDisk, SharedDisk,
@@ -25,6 +26,8 @@ struct Bench {
     clock: Arc<ManualClock>,
     keyring: Arc<Keyring>,
     disk: SharedDisk,
+    /// Of a node of a cluster.
+    shared_key: Option<Zeroizing<[u8; 16]>>,
 }
 
 fn keyring(folder: &Path) -> Arc<Keyring> {
@@ -36,7 +39,7 @@ impl Bench {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let keyring = keyring(folder.path());
-        Self { folder, clock: clock(), keyring, disk: OsDisk::shared() }
+        Self { folder, clock: clock(), keyring, disk: OsDisk::shared(), shared_key: None }
     }
 
     fn dir(&self) -> std::path::PathBuf {
@@ -50,6 +53,7 @@ impl Bench {
             disk: Arc::clone(&self.disk),
             keyring: Arc::clone(&self.keyring),
             retention: limits::LOG_RETENTION_MAX,
+            shared_key: self.shared_key.clone(),
         };
         Quota::open(config(), Arc::clone(&self.clock) as _, files).unwrap()
     }
@@ -404,4 +408,50 @@ fn files_say_nothing_without_their_keys() {
             assert!(!bytes.windows(needle.len()).any(|window| window == needle));
         }
     }
+}
+
+#[test]
+fn a_machine_that_becomes_a_node_forgives_what_was_asked_before_and_goes_on_alone_with_the_shared_key()
+ {
+    let mut bench = Bench::new();
+    let (call, handles) = (call(1, Standing::Unproven), phones(0..90));
+    let quota = bench.open();
+    ask(&quota, call, &handles).unwrap();
+    quota.write();
+    drop(quota);
+
+    bench.shared_key = Some([7; 16].into());
+    let quota = bench.open();
+    let left =
+        |quota: &Quota| quota.state_of(call.account, call.standing).allowance.daily.remaining;
+    assert_eq!((new_to(&quota, 1, &handles), left(&quota)), (90, 100));
+    ask(&quota, call, &handles[..50]).unwrap();
+    quota.write();
+    drop(quota);
+    for shared_key in [bench.shared_key.clone(), None] {
+        bench.shared_key = shared_key;
+        let quota = bench.open();
+        assert_eq!((new_to(&quota, 1, &handles), left(&quota)), (40, 50));
+    }
+}
+
+#[test]
+fn what_other_nodes_told_survives_a_restart() {
+    let mut bench = Bench::new();
+    bench.shared_key = Some([7; 16].into());
+    let (call, handles) = (call(1, Standing::Unproven), phones(0..60));
+    let elsewhere = bench.open_at(&bench.folder.path().join("elsewhere"));
+    ask(&elsewhere, call, &handles).unwrap();
+    let answered = handles.iter().map(|handle| (handle, false));
+    assert_eq!(elsewhere.observe(call.account, call.standing, answered), None);
+    let asked = elsewhere.sharing().unwrap().begin(1).news;
+    let quota = bench.open();
+    quota.receive(&asked);
+    quota.write();
+    elsewhere.owed().iter().for_each(|news| quota.receive(news));
+    quota.write();
+    drop(quota);
+    let quota = bench.open();
+    let left = quota.state_of(call.account, call.standing).allowance.daily.remaining;
+    assert_eq!((new_to(&quota, 1, &handles), left), (0, 40));
 }

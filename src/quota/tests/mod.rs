@@ -2,12 +2,13 @@
 
 mod classes;
 mod files;
+mod sharing;
 
 use std::{net::IpAddr, sync::Arc};
 
 use super::{Charged, Config, Exceeded, LookupCall, Quota, Standing};
 use crate::{
-    clock::{ManualClock, Timestamp},
+    clock::{Clock as _, ManualClock, Timestamp},
     handle::Handle,
     ids::AccountId,
 };

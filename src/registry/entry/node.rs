@@ -15,7 +15,7 @@ use crate::redacted::redacted_debug;
 pub struct ClusterId(pub [u8; 16]);
 
 /// A node of a cluster.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct NodeId(pub u64);
 
 /// Bytes of a signature.

@@ -113,6 +113,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "limits",
             "lock",
             "operators",
+            "quota",
             "redacted",
             "registry",
             "shared_log",

@@ -4,6 +4,7 @@ mod clocks;
 mod examined;
 mod joining;
 mod leaving;
+mod quotas;
 mod trio;
 mod trust;
 

@@ -55,7 +55,12 @@ impl Trio {
 
     /// All nodes run.
     pub(super) async fn start() -> Self {
-        let mut trio = Self::begin().await;
+        Self::start_with(&[]).await
+    }
+
+    /// The same, with more of the configuration for all nodes.
+    pub(super) async fn start_with(more: &[(&str, &str)]) -> Self {
+        let mut trio = Self::begin_with(more).await;
         for node in [1, 2] {
             let token = trio.invite(NAMES[node]);
             good(&trio.join(node, &token));
