@@ -19,6 +19,8 @@ use crate::{
 
 /// No answer about a node or its keys is longer.
 const ANSWER_BYTES_MAX: usize = 1 << 20;
+/// How the TLS library begins to say what is wrong with a certificate.
+const UNTRUSTED: &str = "invalid peer certificate: ";
 
 /// A node that wants to join, to the node that lets it in.
 #[derive(Serialize, Deserialize, ToSchema)]
@@ -81,6 +83,11 @@ pub enum ClientError {
     /// There was no answer.
     #[error("no answer: {0}")]
     Unanswered(String),
+    /// Its certificate is none that this node trusts, or is for another name.
+    #[error(
+        "its certificate is not trusted ({0}); cluster.members_ca names the authority, and the certificate must be for the name in the address"
+    )]
+    Untrusted(String),
     /// It refuses. The text is its own.
     #[error("{status}: {detail}")]
     Refused {
@@ -264,7 +271,11 @@ fn unanswered(error: reqwest::Error) -> ClientError {
     while let Some(deeper) = cause.and_then(std::error::Error::source) {
         cause = Some(deeper);
     }
-    ClientError::Unanswered(cause.map_or_else(|| error.to_string(), ToString::to_string))
+    let why = cause.map_or_else(|| error.to_string(), ToString::to_string);
+    match why.strip_prefix(UNTRUSTED) {
+        Some(fault) => ClientError::Untrusted(fault.to_owned()),
+        None => ClientError::Unanswered(why),
+    }
 }
 
 #[derive(Deserialize)]

@@ -8,10 +8,13 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use tokio::{
     sync::SetOnce,
     time::{Instant, sleep},
@@ -27,7 +30,7 @@ use super::{
 };
 use crate::{
     clock::SharedClock,
-    limits,
+    ids, limits,
     lock::lock,
     registry::{EntryFormat, Hold, NodeId, Registry},
     shared_log::SharedLog,
@@ -45,6 +48,10 @@ struct Shared {
     log: Arc<dyn SharedLog>,
     clock: SharedClock,
     client: MemberClient,
+    /// The number of this process.
+    process: String,
+    /// Whether another process answers as this node.
+    is_copied: AtomicBool,
     seen: Mutex<BTreeMap<String, Seen>>,
     /// Set once this node's clock was compared with the others' for the first time, or none answered.
     compared: SetOnce<()>,
@@ -71,8 +78,17 @@ impl Peers {
         clock: SharedClock,
         client: MemberClient,
     ) -> Self {
-        let (seen, compared) = (Mutex::default(), SetOnce::new());
-        let shared = Shared { identity, registry, log, clock, client, seen, compared };
+        let shared = Shared {
+            identity,
+            registry,
+            log,
+            clock,
+            client,
+            process: format!("{:016x}", ids::random_u64()),
+            is_copied: AtomicBool::new(false),
+            seen: Mutex::default(),
+            compared: SetOnce::new(),
+        };
         let peers = Self { shared: Arc::new(shared) };
         if peers.members().iter().any(|member| !peers.is_own(member)) {
             peers.shared.registry.hold(Some(Hold::NotCompared));
@@ -146,8 +162,21 @@ impl Peers {
         let members = self.members();
         lock(&self.shared.seen)
             .retain(|name, seen| members.iter().any(|it| it.name == *name && it.node == seen.node));
-        let others = members.iter().filter(|member| !self.is_own(member));
-        join_all(others.map(|member| self.ask(member))).await;
+        let (own, others): (Vec<_>, Vec<_>) = members.iter().partition(|it| self.is_own(it));
+        let others = others.into_iter().map(|member| self.ask(member));
+        let own = own.into_iter().map(|member| self.ask_own(member));
+        join(join_all(others), join_all(own)).await;
+    }
+
+    /// Finds out who answers at this node's own address. The others take whoever does for this node.
+    async fn ask_own(&self, own: &Member) {
+        let Shared { identity, client, process, is_copied, .. } = &*self.shared;
+        // No answer, or that of another node, says nothing: what was found last holds.
+        if let Ok(told) = client.report(own.callee()).await
+            && told.node == shown(identity.node)
+        {
+            is_copied.store(told.process != *process, Ordering::Relaxed);
+        }
     }
 
     async fn ask(&self, member: &Member) {
@@ -191,6 +220,9 @@ impl Peers {
         let is_member = |member: &Member| member.name == own.name && member.node == own.node;
         if !members.iter().any(is_member) {
             return Some(Hold::Removed);
+        }
+        if self.shared.is_copied.load(Ordering::Relaxed) {
+            return Some(Hold::Copied);
         }
         let ahead: Vec<_> =
             lock(&self.shared.seen).values().filter_map(|seen| seen.ahead_us).collect();
@@ -236,12 +268,13 @@ impl Peers {
 
     /// What this node tells of itself.
     pub fn own(&self) -> MemberReport {
-        let Shared { identity, registry, clock, .. } = &*self.shared;
+        let Shared { identity, registry, clock, process, .. } = &*self.shared;
         let position = registry.log_position();
         let ready = registry.is_ready() && position.stopped.is_none() && registry.held().is_none();
         MemberReport {
             name: identity.name.clone(),
             node: shown(identity.node),
+            process: process.clone(),
             applied: position.applied.place,
             time: clock.now(),
             format: EntryFormat::NEWEST as u8,
@@ -268,12 +301,15 @@ impl Peers {
         let mut states: Vec<_> = members
             .iter()
             .map(|member| match self.is_own(member) {
-                true => state(member, Some(&self.own()), Some(0), None),
+                true => MemberState::new(member, Some(&self.own()), Some(0), None),
                 false => match seen.get(&member.name) {
                     Some(Seen { told, ahead_us, error, .. }) => {
-                        state(member, told.as_ref(), *ahead_us, error.clone())
+                        MemberState::new(member, told.as_ref(), *ahead_us, error.clone())
                     }
-                    None => state(member, None, None, Some("it was not asked yet".to_owned())),
+                    None => {
+                        let error = "it was not asked yet".to_owned();
+                        MemberState::new(member, None, None, Some(error))
+                    }
                 },
             })
             .collect();
@@ -282,26 +318,6 @@ impl Peers {
             state.lag = newest.zip(state.applied).map(|(newest, applied)| newest - applied);
         }
         states
-    }
-}
-
-fn state(
-    member: &Member,
-    told: Option<&MemberReport>,
-    ahead_us: Option<i64>,
-    error: Option<String>,
-) -> MemberState {
-    MemberState {
-        name: member.name.clone(),
-        node: shown(member.node),
-        address: member.address.clone(),
-        reachable: error.is_none() && told.is_some(),
-        applied: told.map(|told| told.applied),
-        lag: None,
-        clock_ahead_ms: ahead_us.map(|us| us / 1_000),
-        ready: told.filter(|_| error.is_none()).map(|told| told.ready),
-        version: told.map(|told| told.version.clone()),
-        error,
     }
 }
 
@@ -344,6 +360,7 @@ mod tests {
             Json(MemberReport {
                 name: name.to_owned(),
                 node: shown(NodeId(node)),
+                process: "00decade00decade".to_owned(),
                 applied: 7,
                 time: Timestamp::from_micros(now),
                 format: 1,
@@ -351,11 +368,13 @@ mod tests {
                 ready: true,
             })
         };
+        served(Router::new().route("/v1/cluster/member", get(report))).await
+    }
+
+    async fn served(routes: Router) -> String {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
-        let routes = Router::new().route("/v1/cluster/member", get(report));
-        let serving = async move { axum::serve(listener, routes).await };
-        Handle::current().spawn(serving);
+        Handle::current().spawn(async move { axum::serve(listener, routes).await });
         address
     }
 
@@ -518,5 +537,34 @@ mod tests {
         };
         peers.shared.registry.change_rows(gone).await.unwrap();
         assert_eq!(peers.hold(), Some(Hold::Removed));
+    }
+
+    #[tokio::test]
+    async fn a_copy_of_a_node_is_held_and_the_node_at_the_address_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let right = Arc::default();
+        // Node a has number 1.
+        let (elsewhere, other) = (answering("a", 1, &right).await, answering("a", 9, &right).await);
+        let peers = peers(folder.path(), Vec::new()).await;
+        let found_at = async |address: &str| {
+            let own = member("a", 1, address.to_owned());
+            let put = move |rows: &mut Rows<'_>| {
+                own.put(rows);
+                Ok::<_, OperatorsError>(())
+            };
+            peers.shared.registry.hold(None);
+            peers.shared.registry.change_rows(put).await.unwrap();
+            peers.ask_all().await;
+            peers.hold()
+        };
+        let nobody = "http://127.0.0.1:1";
+        assert_eq!(found_at(nobody).await, None);
+        assert_eq!(found_at(&other).await, None, "another node answers");
+        assert_eq!(found_at(&elsewhere).await, Some(Hold::Copied));
+        assert_eq!(found_at(nobody).await, Some(Hold::Copied), "it may come back");
+        let own = peers.clone();
+        let report = async move || Json(own.own());
+        let itself = served(Router::new().route("/v1/cluster/member", get(report))).await;
+        assert_eq!(found_at(&itself).await, None);
     }
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::member::Member;
 use crate::{clock::Timestamp, registry::NodeId};
 
 /// What a node tells of itself.
@@ -14,6 +15,10 @@ pub struct MemberReport {
     /// Its number, in hexadecimal: a directory that joins again has another one.
     #[schema(example = "00c0ffee00c0ffee")]
     pub node: String,
+    /// A random number of its process, in hexadecimal: two processes with one data directory, of which one is a copy, differ in it.
+    #[schema(example = "00decade00decade")]
+    #[serde(default)]
+    pub process: String,
     /// The place in the shared log of the last entry that it has applied.
     pub applied: u64,
     /// What its clock shows: the time by which it decides.
@@ -92,6 +97,30 @@ pub struct EngineMember {
     /// Why it does not answer.
     #[schema(required)]
     pub error: Option<String>,
+}
+
+impl MemberState {
+    /// A member, with its last answer and with why it did not answer the last time. `ahead_us` tells how far its clock is ahead, in
+    /// microseconds. How far it lags is known only beside all others.
+    pub(super) fn new(
+        member: &Member,
+        told: Option<&MemberReport>,
+        ahead_us: Option<i64>,
+        error: Option<String>,
+    ) -> Self {
+        Self {
+            name: member.name.clone(),
+            node: shown(member.node),
+            address: member.address.clone(),
+            reachable: error.is_none() && told.is_some(),
+            applied: told.map(|told| told.applied),
+            lag: None,
+            clock_ahead_ms: ahead_us.map(|us| us / 1_000),
+            ready: told.filter(|_| error.is_none()).map(|told| told.ready),
+            version: told.map(|told| told.version.clone()),
+            error,
+        }
+    }
 }
 
 impl ClusterReport {

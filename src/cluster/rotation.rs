@@ -62,6 +62,12 @@ pub enum RotationError {
     /// The registry.
     #[error(transparent)]
     Change(#[from] ChangeError),
+    /// The key with this number is sealed to a receiving key that this node has no more. So it cannot read the entries that follow.
+    #[error(
+        "the key {0} of the shared log is sealed to a key that this data directory does not have: it is an old copy. Stop this node, remove \
+         it with `dispatchd cluster remove` on another one, and have it join again into an empty data directory"
+    )]
+    Unopened(u32),
 }
 
 /// The rows that keys are about, at one moment.
@@ -112,8 +118,14 @@ impl KeyRotation {
             // It was removed, or a copy of the store is older than its joining.
             return Ok(());
         };
-        self.take(&seen)?;
+        let unopened = self.take(&seen)?;
         self.choose(&seen);
+        self.renew(&seen, own).await?;
+        unopened.map_or(Ok(()), |number| Err(RotationError::Unopened(number)))
+    }
+
+    /// Publishes, destroys, and makes the next key if it is time.
+    async fn renew(&self, seen: &Seen, own: &Member) -> Result<(), RotationError> {
         let receiving = self.keys.receiving()?;
         let newest = self.keys.newest_number();
         if own.key != newest {
@@ -127,7 +139,7 @@ impl KeyRotation {
             return self.publish(newest, receiving).await;
         }
         self.keys.destroy_old_receiving()?;
-        self.destroy(&seen)?;
+        self.destroy(seen)?;
         let is_worn = starts_at(newest).plus(limits::CLUSTER_KEY_LIFETIME) <= self.clock.now();
         if is_worn || seen.is_key_wanted {
             self.rotate(newest).await?;
@@ -153,8 +165,9 @@ impl KeyRotation {
         Purpose { cluster: self.identity.cluster, number, node }
     }
 
-    /// Stores the keys that were sealed to this node.
-    fn take(&self, seen: &Seen) -> Result<(), RotationError> {
+    /// Stores the keys that were sealed to this node. Gives the number of one that it cannot open.
+    fn take(&self, seen: &Seen) -> Result<Option<u32>, RotationError> {
+        let mut unopened = None;
         let (had, now) = (self.keys.newest_number(), self.clock.now());
         let receiving = self.keys.receiving_halves();
         let is_due = |number| had < number && !self.keys.is_old(number, now);
@@ -162,7 +175,7 @@ impl KeyRotation {
             let purpose = self.purpose(*number, self.identity.node);
             let opened = receiving.iter().find_map(|half| sealing::open(purpose, half, sealed));
             let Some(key) = opened else {
-                tracing::error!(number, "a key of the shared log is not sealed to this node");
+                unopened = Some(*number);
                 continue;
             };
             // Before another thread can use it.
@@ -172,7 +185,7 @@ impl KeyRotation {
             // An entry may wait for it.
             self.registry.nudge(self.registry.applied().place + 1);
         }
-        Ok(())
+        Ok(unopened)
     }
 
     /// Uses the newest key, if every member has it, or one that has not is away.

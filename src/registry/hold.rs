@@ -18,11 +18,14 @@ pub enum Hold {
     /// The last entry of the shared log was decided later than its clock shows. What it decides must come after that entry, so it would
     /// decide in the future: leases would lapse too early.
     EntryAhead = 4,
+    /// Another process answers as this node at the address where the others ask it: one of the two has a copy of the data directory.
+    Copied = 5,
 }
 
 impl Hold {
     /// Every reason.
-    pub const ALL: [Self; 4] = [Self::Clock, Self::Removed, Self::NotCompared, Self::EntryAhead];
+    pub const ALL: [Self; 5] =
+        [Self::Clock, Self::Removed, Self::NotCompared, Self::EntryAhead, Self::Copied];
 
     /// Its name in metrics.
     pub const fn code(self) -> &'static str {
@@ -31,6 +34,7 @@ impl Hold {
             Self::Removed => "removed",
             Self::NotCompared => "not-compared",
             Self::EntryAhead => "entry-ahead",
+            Self::Copied => "copied",
         }
     }
 }
@@ -49,6 +53,10 @@ impl fmt::Display for Hold {
             Self::EntryAhead => {
                 "the last entry of the shared log was decided later than this node's clock shows: the clock of this node is behind, or that \
                  of another one was ahead; correct the clocks and wait, or run `dispatchd clock trust` on a node whose clock is right"
+            }
+            Self::Copied => {
+                "another process runs as this node at its address: one of them has a copy of the data directory; stop the one that is not to \
+                 stay, and have it join as a node of its own"
             }
         })
     }

@@ -66,7 +66,7 @@ pub(crate) struct Lookup {
 }
 
 /// A change in the one order, as a node recorded it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Recorded {
     pub(crate) handle: usize,
     pub(crate) by: Actor,

@@ -143,8 +143,9 @@ impl Node {
         self.config.to_str().expect("it was made from text")
     }
 
-    fn data(&self) -> &str {
-        self.data.to_str().expect("it was made from text")
+    /// Its data directory.
+    pub(crate) fn data(&self) -> &Path {
+        &self.data
     }
 
     /// Begins the cluster with this node, which does not run.
@@ -155,7 +156,7 @@ impl Node {
 
     /// A token with which another node joins.
     pub(crate) fn invite(&self, guest: &str) -> anyhow::Result<String> {
-        self.run(&["cluster", "invite", guest, "--data", self.data()])
+        self.run(&["cluster", "invite", guest, "--config", self.config()])
     }
 
     /// Joins the cluster of a member with this node, which does not run.
@@ -187,7 +188,7 @@ impl Node {
 
     /// The token of a new operator.
     pub(crate) fn operator(&self) -> anyhow::Result<String> {
-        self.run(&["operator", "add", "harness", "--role", "admin", "--data", self.data()])
+        self.run(&["operator", "add", "harness", "--role", "admin", "--config", self.config()])
     }
 
     /// Whether it took the state of another member over, so that it has no records of what it missed.

@@ -4,16 +4,23 @@ use std::{
     collections::{BTreeSet, HashMap},
     path::Path,
     process::Stdio,
+    sync::Arc,
     time::Duration,
 };
 
 use anyhow::{Context as _, bail, ensure};
+use dispatchd::{
+    clock::SystemClock,
+    envelope::KeyFiles,
+    limits,
+    query_log::{Filter, Kind, LogReader, Order, Record},
+    vocabulary::{Cause, Change, ChangeKind},
+};
 use reqwest::Client;
-use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    checks::{Fault, Wrong},
+    checks::{Fault, Numbered, Wrong},
     history::{Actor, Recorded, STRANGER, What},
     network::{MACHINES, Network, Place},
     node::{Node, PROGRAM, Paths, without_settings},
@@ -55,12 +62,6 @@ impl Operator {
         Ok(Self { client, token })
     }
 
-    async fn get(&self, node: &Node, path: &str) -> anyhow::Result<String> {
-        let request = self.client.get(format!("{}{path}", node.operators));
-        let request = request.bearer_auth(&self.token).header("accept", "application/x-ndjson");
-        Ok(request.send().await?.error_for_status()?.text().await?)
-    }
-
     /// The value of a metric that has no labels.
     async fn metric(&self, node: &Node, name: &str) -> anyhow::Result<u64> {
         let request = self.client.get(format!("{}/metrics", node.operators));
@@ -89,36 +90,43 @@ impl Operator {
             sleep(Duration::from_millis(200)).await;
         }
     }
+}
 
-    /// The changes of handles that a node recorded.
-    pub(crate) async fn records(
-        &self,
-        node: &Node,
-        actors: &HashMap<String, Actor>,
-    ) -> anyhow::Result<Vec<Recorded>> {
-        let text = self.get(node, "/v1/log?kind=change&order=asc").await?;
-        let mut records = Vec::new();
-        for line in text.lines() {
-            records.extend(recorded(&serde_json::from_str(line)?, actors)?);
+/// The changes of handles that the log of a node has, which does not run.
+pub(crate) fn records(
+    node: &Node,
+    actors: &HashMap<String, Actor>,
+) -> anyhow::Result<Vec<Numbered>> {
+    let (log, keys) = (node.data().join("log"), KeyFiles::new(&node.data().join("keys"), None));
+    let log =
+        LogReader::open_read_only(&log, keys, Arc::new(SystemClock), limits::LOG_RETENTION_MAX)?;
+    let filter = Filter { kind: Some(Kind::Change), ..Filter::default() };
+    let mut records = Vec::new();
+    for row in log.search(&filter, Order::Asc, None) {
+        if let Record::Change(change) = row?.1.record {
+            records.extend(recorded(&change, actors)?);
         }
-        Ok(records)
     }
+    Ok(records)
 }
 
 /// The change of a handle in a record, or none if it is about something else.
-fn recorded(row: &Value, actors: &HashMap<String, Actor>) -> anyhow::Result<Option<Recorded>> {
-    let text = |field: &str| row[field].as_str().unwrap_or_default();
-    let Some(handle) = handle_number(text("handle")) else { return Ok(None) };
-    let what = match (text("change"), text("cause")) {
-        ("handle-bound" | "handle-moved", "proof" | "newer-proof") => What::Prove,
-        ("handle-unbound", "owner-request") => What::GiveUp,
-        ("handle-unbound", "sign-out") => What::SignOut,
-        ("handle-hidden", _) => What::Hide,
-        ("handle-shown", _) => What::Show,
-        (change, cause) => bail!("nobody asked for {change} because of {cause}"),
+fn recorded(change: &Change, actors: &HashMap<String, Actor>) -> anyhow::Result<Option<Numbered>> {
+    let handle = change.handle.as_ref().map(|handle| handle.canonical().into_owned());
+    let Some(handle) = handle.and_then(|text| handle_number(&text)) else { return Ok(None) };
+    let what = match (change.kind, change.cause) {
+        (ChangeKind::HandleBound | ChangeKind::HandleMoved, Cause::Proof | Cause::NewerProof) => {
+            What::Prove
+        }
+        (ChangeKind::HandleUnbound, Cause::OwnerRequest) => What::GiveUp,
+        (ChangeKind::HandleUnbound, Cause::SignOut) => What::SignOut,
+        (ChangeKind::HandleHidden, _) => What::Hide,
+        (ChangeKind::HandleShown, _) => What::Show,
+        (kind, cause) => bail!("nobody asked for {kind:?} because of {cause:?}"),
     };
-    let by = *actors.get(text("device")).unwrap_or(&STRANGER);
-    Ok(Some(Recorded { handle, by, what }))
+    let device = change.device.map(|device| device.to_string());
+    let by = device.and_then(|device| actors.get(&device).copied()).unwrap_or(STRANGER);
+    Ok(Some((change.id.bits(), Recorded { handle, by, what })))
 }
 
 /// Every account of a node, as an export gives them.

@@ -179,15 +179,15 @@ impl Run {
         tasks.join_all().await;
         let place = operator.until_level(&world.nodes).await?;
         println!("  every node has applied {place} entries");
+        let mut faults = nodes::compare_exports(network, &world.nodes, &token)?;
         let (actors, mut records) = (traffic.actors(), Vec::new());
-        for node in &world.nodes {
-            let is_complete = !node.has_taken_over();
-            records.push((operator.records(node, &actors).await?, is_complete));
+        for node in &mut world.nodes {
+            node.stop();
+            records.push((nodes::records(node, &actors)?, !node.has_taken_over()));
         }
         let events = traffic.history.events();
         stage::print_counts(&events);
-        let mut faults = checks::check(&events, &records);
-        faults.extend(nodes::compare_exports(network, &world.nodes, &token)?);
+        faults.extend(checks::check(&events, &records));
         Ok(stage::print_faults(&faults))
     }
 

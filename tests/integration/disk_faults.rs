@@ -29,7 +29,8 @@ const ENOSPC: &str = "errno 28";
 const EACCES: &str = "errno 13";
 const SHORT: &str = "short 0";
 
-fn faults() -> &'static Path {
+/// The library, compiled once.
+pub(crate) fn faults() -> &'static Path {
     static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
     LIBRARY.get_or_init(|| shared_library("disk_faults"))
 }

@@ -271,8 +271,13 @@ impl Server {
 
     /// Replaces the settings. They apply from the next start on.
     pub(crate) fn set_env(&mut self, env: &[(&str, &str)]) {
-        let own = |(name, value): &(&str, &str)| ((*name).into(), (*value).into());
-        self.env = env.iter().map(own).collect();
+        self.env.clear();
+        self.add_env(env);
+    }
+
+    /// Adds settings, or changes those that are there. They apply from the next start on.
+    pub(crate) fn add_env(&mut self, env: &[(&str, &str)]) {
+        self.env.extend(env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
     }
 
     /// Sets the limit of open files. It applies from the next start on.

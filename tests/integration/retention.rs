@@ -137,7 +137,7 @@ pub(crate) fn copy(from: &Path, to: &Path) {
 }
 
 /// Counts the records of a data directory that a reader can decrypt at `now`, without a retention limit.
-fn opens(data: &Path, now: Timestamp) -> usize {
+pub(crate) fn opens(data: &Path, now: Timestamp) -> usize {
     let keys = KeyFiles::new(&data.join("keys"), None);
     let clock = ManualClock::at(now);
     let lenient = Duration::from_secs(100 * 365 * 24 * 3_600);

@@ -2,13 +2,14 @@
  *
  *     CALL PATH SKIP TIMES WHAT VALUE
  *
- * CALL is write, sync or create. PATH is a part of the file's path; with a dollar sign at the end, its end. The first SKIP calls that match
- * succeed, the next TIMES do not. WHAT is errno (VALUE is the number), short (half of the bytes are written) or stall (VALUE milliseconds pass
- * before the call). A changed line begins to count anew. Each call that was met adds a byte to the file DISK_FAULTS with ".met" appended. */
+ * CALL is write, sync, create, or any of these. PATH is a part of the file's path; with a dollar sign at the end, its end. The first SKIP calls that match
+ * succeed, the next TIMES do not. WHAT is errno (VALUE is the number), short (half of the bytes are written), stall (VALUE milliseconds pass
+ * before the call) or kill (the process is killed before it). A changed line begins to count anew. Each call that was met adds a byte to the file DISK_FAULTS with ".met" appended. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,7 +43,7 @@ static int meet(const char *call, const char *path) {
     long got = syscall(SYS_read, file, text, sizeof text - 1);
     syscall(SYS_close, file);
     if (got <= 0 || sscanf(text, "%15s %255s %lld %lld %15s %lld", wanted, part, &skip, &times, what, &value) != 6) return 0;
-    if (strcmp(call, wanted) != 0 || !is_match(path, part)) return 0;
+    if ((strcmp(call, wanted) != 0 && strcmp(wanted, "any") != 0) || !is_match(path, part)) return 0;
     pthread_mutex_lock(&lock);
     if (strcmp(seen, text) != 0) {
         strcpy(seen, text);
@@ -56,6 +57,7 @@ static int meet(const char *call, const char *path) {
         syscall(SYS_write, file, "x", 1);
         syscall(SYS_close, file);
     }
+    if (strcmp(what, "kill") == 0) kill(getpid(), SIGKILL);
     if (strcmp(what, "short") == 0) return 1;
     if (strcmp(what, "errno") == 0) return (int)-value;
     struct timespec span = {value / 1000, value % 1000 * 1000000};

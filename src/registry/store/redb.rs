@@ -8,6 +8,7 @@
 
 use std::{
     collections::HashSet,
+    fs,
     io::{self, Read},
     path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
@@ -82,6 +83,7 @@ impl Opened {
 impl RedbStore {
     /// Opens the store in `dir`, which is made if missing, and the store founded `now` if there is none.
     pub(crate) fn open(dir: &Path, now: Timestamp) -> Result<Self, StoreError> {
+        make_if_missing(dir)?;
         Self::open_by(dir, now, |path| open_database(FileBackend::new, path))
     }
 
@@ -273,6 +275,19 @@ impl Reader for Opened {
         let copy = Builder::new().create_with_backend(backend);
         tables::copy(&*self.get()?, &copy.map_err(|error| open_error(error, to))?, copy_for)
     }
+}
+
+/// Makes the file in `dir` if there is none. It appears whole: redb takes a file whose making was interrupted for none of its own.
+fn make_if_missing(dir: &Path) -> Result<(), StoreError> {
+    files::create_dir(dir)?;
+    let path = dir.join(FILE);
+    if fs::symlink_metadata(&path).is_ok() {
+        return Ok(());
+    }
+    let unfinished = files::unfinished_name(&path);
+    files::remove_if_exists(&unfinished)?;
+    drop(open_database(FileBackend::new, &unfinished)?);
+    Ok(fs::rename(unfinished, path)?)
 }
 
 /// Opens the file at `path`, or makes it, on the backend that `backend` makes of it.

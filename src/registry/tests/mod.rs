@@ -23,7 +23,8 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{FutureExt, future};
+use futures_util::{FutureExt, TryFutureExt as _, future};
+use tokio::sync::oneshot;
 
 use super::{
     ChangeError, ChangeSink, Config, DeviceError, Recording, Registry, SignUp, SignedUp,
@@ -33,6 +34,7 @@ use crate::{
     clock::{Clock, ManualClock, Timestamp},
     handle::Handle,
     ids::{AccountId, ChangeId, DeviceId},
+    lock::lock,
     vocabulary::{Change, Platform},
 };
 
@@ -57,6 +59,8 @@ pub(super) struct TestSink {
     /// Refuses everything although it says that it is writable.
     refuse_all: AtomicBool,
     fail_next: AtomicBool,
+    /// Commits what it takes next when this is told.
+    commit_next: Mutex<Option<oneshot::Receiver<()>>>,
 }
 
 impl TestSink {
@@ -86,7 +90,10 @@ impl ChangeSink for TestSink {
             return Ok(future::ready(Err(SinkFailed)).boxed());
         }
         self.log().extend(changes.iter().map(|row| row.change.clone()));
-        Ok(future::ready(Ok(())).boxed())
+        match lock(&self.commit_next).take() {
+            Some(told) => Ok(told.map_err(|_| SinkFailed).boxed()),
+            None => Ok(future::ready(Ok(())).boxed()),
+        }
     }
 }
 

@@ -9,7 +9,10 @@ use std::{collections::BTreeMap, fmt};
 
 use crate::history::{Actor, Attempt, Events, Lookup, Recorded, What};
 
-pub(crate) use self::{records::Records, tests::check_the_checks};
+pub(crate) use self::{
+    records::{Numbered, Records},
+    tests::check_the_checks,
+};
 
 /// What is wrong with a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -118,13 +121,13 @@ pub(crate) fn by_handle<'e>(
 
 /// All faults of a run whose nodes recorded `records`.
 pub(crate) fn check(events: &Events, records: &[Records]) -> Vec<Fault> {
-    let (recorded, mut faults) = records::compare(records);
+    let (recorded, mut faults) = records::order(records);
     faults.extend(events.faults.iter().map(|text| Fault::new(Wrong::Impossible, text)));
-    let handles = by_handle(events, recorded.unwrap_or_default());
+    let handles = by_handle(events, recorded.as_deref().unwrap_or_default());
     if recorded.is_some() {
         faults.extend(handles.iter().flat_map(|(handle, of)| places::check(*handle, of)));
     } else {
-        println!("  NO NODE HAS ALL RECORDS: the check by places is left out");
+        println!("  THE ORDER OF CHANGES IS NOT KNOWN: the check by places is left out");
     }
     faults.extend(black_box::check_all(&handles));
     faults

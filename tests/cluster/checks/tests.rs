@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::ensure;
 
-use super::{Wrong, check};
+use super::{Records, Wrong, check};
 use crate::history::{Actor, Attempt, Events, Lookup, Outcome, Recorded, What};
 
 const ANN: Actor = 1;
@@ -50,7 +50,7 @@ impl Case {
 
     /// What the checks find.
     fn wrong(&self) -> Vec<Wrong> {
-        let faults = check(&self.events, &[(self.recorded.clone(), true)]);
+        let faults = check(&self.events, &[((1..).zip(self.recorded.clone()).collect(), true)]);
         let mut wrong: Vec<_> = faults.iter().map(|fault| fault.wrong).collect();
         wrong.sort_unstable();
         wrong.dedup();
@@ -129,17 +129,41 @@ pub(crate) fn check_the_checks() -> anyhow::Result<()> {
             "{name}: the checks find {found:?} and should find {expected:?}"
         );
     }
-    let one = Recorded { handle: 0, by: ANN, what: What::Prove };
-    let other = Recorded { by: BEN, ..one };
-    for (nodes, expected) in [
-        ([(vec![one, other], true), (vec![one, other], true)], 0),
-        ([(vec![one, other], true), (vec![one], true)], 1),
-        ([(vec![one, other], true), (vec![other], false)], 0),
-        ([(vec![one, other], true), (vec![other, one], true)], 1),
-        ([(vec![one, other], true), (vec![other, one], false)], 1),
-    ] {
-        let found = super::records::compare(&nodes).1.len();
-        ensure!(found == expected, "{nodes:?}: {found} faults and not {expected}");
+    check_the_order()
+}
+
+/// Whether the order is found where the records tell it, and contradictions are.
+fn check_the_order() -> anyhow::Result<()> {
+    let change = Recorded { handle: 0, by: ANN, what: What::Prove };
+    let of = |ids: &[u64], is_complete: bool| -> Records {
+        (
+            ids.iter().map(|id| (*id, Recorded { handle: *id as usize, ..change })).collect(),
+            is_complete,
+        )
+    };
+    let cases: [(&[Records], Option<usize>, usize); 9] = [
+        (&[of(&[1, 2], true), of(&[1, 2], true)], Some(2), 0),
+        (&[of(&[1, 2], true), of(&[1], true)], Some(2), 1),
+        (&[of(&[1, 2], true), of(&[2], false)], Some(2), 0),
+        (&[of(&[1, 2], true), of(&[2, 1], true)], None, 1),
+        (&[of(&[1, 2], true), of(&[2, 1], false)], None, 1),
+        (&[of(&[1, 2], true), of(&[1, 3], false)], None, 1),
+        // Each was away once.
+        (
+            &[of(&[1, 2, 3, 7], false), of(&[3, 4, 5, 7], false), of(&[1, 5, 6, 7], false)],
+            Some(7),
+            0,
+        ),
+        (&[of(&[1, 2, 4], false), of(&[1, 3, 4], false)], None, 0),
+        (&[of(&[1, 2, 3], false), of(&[3, 1, 4], false)], None, 1),
+    ];
+    for (nodes, expected, faults) in cases {
+        let (order, found) = super::records::order(nodes);
+        let ids = order.map(|all| all.iter().map(|change| change.handle).collect::<Vec<_>>());
+        ensure!(
+            ids == expected.map(|last| (1..=last).collect()) && found.len() == faults,
+            "{nodes:?}: {ids:?} and {found:?}"
+        );
     }
     Ok(())
 }

@@ -125,8 +125,7 @@ impl Fault {
             Self::FullDisk(_) => Self::FullDisk(Who::Member(world::SMALL)),
             Self::CutFromEngine(_) => Self::CutFromEngine(machine),
             Self::Clock(_) => Self::Clock(machine),
-            // The first node keeps all records if it can: the check by places needs one that has them.
-            Self::TrimPast(_) => Self::TrimPast(machine.max(1)),
+            Self::TrimPast(_) => Self::TrimPast(machine),
             other => other,
         }
     }

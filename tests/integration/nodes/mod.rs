@@ -1,10 +1,17 @@
 //! Nodes of a cluster, by the real binary and with real members of etcd: they join, are one directory, and go.
 
+mod away;
 mod clocks;
+mod copies;
+mod days;
+mod encrypted;
 mod examined;
+mod forgetting;
+mod interrupted;
 mod joining;
 mod leaving;
 mod quotas;
+mod thief;
 mod trio;
 mod trust;
 

@@ -4,7 +4,7 @@ use std::{io::Write as _, process::Output};
 
 use dispatchd::shared_log::{SharedLog as _, etcd::Fence};
 use reqwest::{Method, StatusCode};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
@@ -32,24 +32,8 @@ impl Trio {
 
     /// The same, with more of the configuration for all nodes.
     pub(crate) async fn begin_with(more: &[(&str, &str)]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let etcd = Cluster::start(3, &[]).await;
-        let engine: Vec<_> = (0..3).map(|member| etcd.url(member)).collect();
-        let engine = serde_json::to_string(&engine).unwrap();
-        let node = |name: &&str| {
-            let operators = format!("127.0.0.1:{}", own_port());
-            let env = [
-                ("CLUSTER__ENGINE", engine.as_str()),
-                ("CLUSTER__NODE", name),
-                ("SERVER__OPERATORS", &operators),
-            ];
-            let env = [&env, more].concat();
-            Server::stopped(&folder.path().join(name), &env)
-        };
-        let nodes = NAMES.iter().map(node).collect();
-        let mut trio = Self { etcd, nodes, folder };
-        good(&run(&mut trio.nodes[0].command_for(&["cluster", "init"])));
-        trio.nodes[0].spawn().await;
+        let mut trio = Self::stopped(more).await;
+        trio.found().await;
         trio
     }
 
@@ -61,12 +45,48 @@ impl Trio {
     /// The same, with more of the configuration for all nodes.
     pub(super) async fn start_with(more: &[(&str, &str)]) -> Self {
         let mut trio = Self::begin_with(more).await;
-        for node in [1, 2] {
-            let token = trio.invite(NAMES[node]);
-            good(&trio.join(node, &token));
-            trio.nodes[node].spawn().await;
-        }
+        trio.join_all().await;
         trio
+    }
+
+    /// No node has joined, and none runs.
+    pub(super) async fn stopped(more: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let etcd = Cluster::start(3, &[]).await;
+        let engine = json!(etcd.urls()).to_string();
+        let node = |name: &&str| {
+            let [phones, operators] =
+                [own_port(), own_port()].map(|port| format!("127.0.0.1:{port}"));
+            let env = [
+                ("CLUSTER__ENGINE", engine.as_str()),
+                ("CLUSTER__NODE", name),
+                ("SERVER__PHONES", &phones),
+                ("SERVER__OPERATORS", &operators),
+            ];
+            let env = [&env, more].concat();
+            let mut node = Server::stopped(&folder.path().join(name), &env);
+            // Also before it says that it is ready.
+            node.phones = format!("http://{phones}");
+            node.operators = format!("http://{operators}");
+            node
+        };
+        let nodes = NAMES.iter().map(node).collect();
+        Self { etcd, nodes, folder }
+    }
+
+    /// Node a begins the cluster.
+    pub(super) async fn found(&mut self) {
+        good(&run(&mut self.nodes[0].command_for(&["cluster", "init"])));
+        self.nodes[0].spawn().await;
+    }
+
+    /// The others join.
+    pub(super) async fn join_all(&mut self) {
+        for node in [1, 2] {
+            let token = self.invite(NAMES[node]);
+            good(&self.join(node, &token));
+            self.nodes[node].spawn().await;
+        }
     }
 
     /// The token of an invite by node a.

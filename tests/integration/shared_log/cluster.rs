@@ -2,6 +2,7 @@
 
 use std::{
     fs::{self, File},
+    path::PathBuf,
     process::{Child, Stdio},
 };
 
@@ -141,6 +142,11 @@ impl Cluster {
 
     pub(crate) fn url(&self, member: usize) -> &str {
         &self.members[member].url
+    }
+
+    /// The data directory of a member.
+    pub(crate) fn data(&self, member: usize) -> PathBuf {
+        self.folder.path().join(format!("m{member}"))
     }
 
     /// Waits until a member takes part in transactions.

@@ -33,6 +33,8 @@ pub(in crate::registry) struct Disk {
     pub(in crate::registry) applied: Option<Applied>,
     /// The next commit that puts something fails; the flag says whether it is durable all the same.
     pub(in crate::registry) fail_next: Option<bool>,
+    /// The next commit that only tidies up fails, and is not durable.
+    pub(in crate::registry) fail_tidying: bool,
     /// How many attempts to open it anew fail.
     pub(in crate::registry) reopens_failing: u32,
     /// How many commits put something; others only tidy up, whenever the writer has time.
@@ -121,7 +123,10 @@ impl Store for MemoryStore {
         let mut disk = self.disk();
         let is_put = |step: &Mutation| !matches!(step, Mutation::RemoveUnrecorded(_));
         let has_puts = mutations.iter().any(is_put);
-        let fails = if has_puts { disk.fail_next.take() } else { None };
+        let fails = match has_puts {
+            true => disk.fail_next.take(),
+            false => std::mem::take(&mut disk.fail_tidying).then_some(false),
+        };
         if fails != Some(false) {
             mutations.iter().cloned().for_each(|mutation| disk.apply(mutation));
             disk.batch = batch;

@@ -1,6 +1,7 @@
 //! Registries that follow one shared log: a harness of three nodes in one process, of which each dies, fails, and loses messages on
 //! command.
 
+mod busy;
 mod largest;
 mod model;
 mod quirks;
@@ -225,6 +226,38 @@ impl Node {
             None if position.applied == head => Ok(()),
             None => Err(format!("{position:?} at {head:?}")),
         }
+    }
+}
+
+/// Two nodes at one log.
+struct Two {
+    engine: MemoryLog,
+    runtime: Arc<Runtime>,
+    ann: Node,
+    ben: Node,
+}
+
+impl Two {
+    fn new(runtime: Arc<Runtime>) -> Self {
+        let engine = begun_log();
+        let clock = ManualClock::at(Timestamp::from_secs(1_800_000_000));
+        let node = |number| {
+            let with = (clock.clone(), &*runtime, (|log| log) as Wrap);
+            Node::start(number, Arc::new(engine.handle()), begun_disk(), Vec::new(), with)
+        };
+        let (ann, ben) = (node(1), node(2));
+        Self { engine, ann, ben, runtime }
+    }
+
+    fn run(test: impl AsyncFnOnce(Self)) {
+        // Dropped last, and not within a task.
+        let runtime = Arc::new(engine_runtime());
+        let two = Self::new(Arc::clone(&runtime));
+        super::model::runtime().block_on(test(two));
+    }
+
+    async fn head(&self) -> Head {
+        self.engine.head().await.expect("it answers")
     }
 }
 

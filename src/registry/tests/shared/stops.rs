@@ -10,37 +10,6 @@ use crate::{
     shared_log::Stopped,
 };
 
-struct Two {
-    engine: MemoryLog,
-    runtime: Arc<Runtime>,
-    ann: Node,
-    ben: Node,
-}
-
-impl Two {
-    fn new(runtime: Arc<Runtime>) -> Self {
-        let engine = begun_log();
-        let clock = ManualClock::at(Timestamp::from_secs(1_800_000_000));
-        let node = |number| {
-            let with = (clock.clone(), &*runtime, (|log| log) as Wrap);
-            Node::start(number, Arc::new(engine.handle()), begun_disk(), Vec::new(), with)
-        };
-        let (ann, ben) = (node(1), node(2));
-        Self { engine, ann, ben, runtime }
-    }
-
-    fn run(test: impl AsyncFnOnce(Self)) {
-        // Dropped last, and not within a task.
-        let runtime = Arc::new(engine_runtime());
-        let two = Self::new(Arc::clone(&runtime));
-        super::super::model::runtime().block_on(test(two));
-    }
-
-    async fn head(&self) -> Head {
-        self.engine.head().await.expect("it answers")
-    }
-}
-
 async fn stops(node: &Node) -> LogStop {
     let mut told = node.registry.shared.position.subscribe();
     let stopped =

@@ -1,0 +1,139 @@
+//! What nodes forget, the engine has forgotten, too: nothing that lies on a disk opens what is older than 30 days.
+
+use std::fs;
+
+use dispatchd::ids::AccountId;
+use reqwest::Method;
+
+use super::{
+    days::{DAY, Days},
+    thief::{Read, Thief},
+    trio::good,
+};
+use crate::{
+    enumeration::{Search, Secret},
+    harness::{Server, run},
+    retention::{copy, opens},
+    wire::call,
+};
+
+/// An account proves these.
+const HELD: [&str; 2] = ["+14085559731", "zyxwv.planted@quuxmail.example"];
+/// These are asked for only.
+const ASKED: [&str; 2] = ["+442079460958", "vutsr.asked@corgemail.example"];
+
+/// What goes in on the first day, at all nodes. Gives the account's id, and codes that were sent.
+async fn plant(nodes: &[Server]) -> (Secret, Vec<String>) {
+    let [a, b, c] = nodes else { unreachable!("three nodes") };
+    let ann = a.sign_up().await;
+    a.prove(&ann, HELD[0]).await;
+    b.prove(&ann, HELD[1]).await;
+    for handle in ASKED.iter().chain(&HELD) {
+        c.lookup(&ann, handle).await;
+    }
+    let link = call(b, Method::POST, "/v1/devices/me/link-codes", Some(&ann.token), None).await;
+    let mut codes = vec![link.body["link_code"].as_str().unwrap().to_owned()];
+    for node in [a, b] {
+        codes.push(node.outbox()[0]["code"].as_str().unwrap().to_owned());
+        // It stands for the phone to which codes go.
+        fs::remove_file(node.data.join("outbox.ndjson")).unwrap();
+    }
+    let account: AccountId = ann.account.parse().unwrap();
+    (Secret::Account(account.bits()), codes)
+}
+
+/// How many of the secrets and codes lie in what was read.
+fn known(read: &Read, secrets: &[Secret], codes: &[String]) -> (usize, usize) {
+    let holds = |code: &&String| {
+        read.values().any(|body| body.windows(code.len()).any(|it| it == code.as_bytes()))
+    };
+    let found = Search::new(secrets).recognised(read.values().map(|body| &body[..]));
+    (found.len(), codes.iter().filter(holds).count())
+}
+
+/// What the files tell without a key.
+fn assert_in_no_file(thief: &Thief, held: &[Secret], asked: &[Secret]) {
+    let (held, asked) = (Search::new(held), Search::new(asked));
+    for search in [&held, &asked] {
+        let found = search.recognised(thief.etcd.iter().map(|bytes| &bytes[..]));
+        assert!(found.is_empty(), "etcd has {found:?}");
+    }
+    for (name, bytes) in &thief.files {
+        let of_asked = asked.recognised([&bytes[..]]);
+        assert!(of_asked.is_empty(), "{name} has {of_asked:?}");
+        // Who holds what is the registry, as long as the account is there.
+        let of_held = if name.ends_with(".redb") {
+            Default::default()
+        } else {
+            held.recognised([&bytes[..]])
+        };
+        assert!(of_held.is_empty(), "{name} has {of_held:?}");
+    }
+}
+
+/// Time passes in these steps. In each of them the key of entries changes, and somebody changes something.
+async fn after(steps: &[u64]) {
+    let mut days = Days::start().await;
+    let (account, codes) = plant(&days.trio.nodes).await;
+    let held: Vec<_> = HELD.iter().map(|it| Secret::handle(it)).chain([account]).collect();
+    let asked = ASKED.map(Secret::handle);
+
+    // With the keys of the first day the thief reads it all. No code lies anywhere in the clear.
+    let first = Thief::copies(&days.trio);
+    let read = first.reads(&first.keys);
+    assert_eq!(known(&read, &held, &codes), (held.len(), 0));
+    assert_in_no_file(&first, &held, &asked);
+    let data = days.trio.nodes[2].data.clone();
+    let backup = data.with_file_name("backup");
+    copy(&data, &backup);
+    assert!(opens(&backup, days.now()) >= ASKED.len() + HELD.len());
+
+    for (days_more, turn) in steps.iter().zip(0..) {
+        days.pass(days_more * DAY, &[0, 1, 2]).await;
+        let node = &mut days.trio.nodes[turn % 3];
+        let device = node.sign_up().await;
+        node.lookup(&device, "+14155550123").await;
+        node.restart().await;
+    }
+    // The start destroys what has expired.
+    for node in &mut days.trio.nodes {
+        node.restart().await;
+    }
+    days.until_keys_are_of_today(&[0, 1, 2]).await;
+    days.until_keys(&[0, 1, 2], |numbers| numbers.len() <= 2).await;
+    for node in &mut days.trio.nodes {
+        assert!(node.stop().await.success());
+        good(&run(node.command_for(&["log", "prove-forgotten", "--data"]).arg(&node.data)));
+    }
+    (0..3).for_each(|member| days.trio.etcd.kill(member));
+
+    let last = Thief::copies(&days.trio);
+    // What went in still lies in etcd's files: the old keys open it there.
+    assert!(last.count() > first.count());
+    let old = last.reads(&first.keys);
+    assert_eq!(known(&old, &held, &codes), (held.len(), 0));
+    // And the key that was sealed on the first day opens more than the keys that were there.
+    assert!(old.len() > read.len(), "{} and {}", old.len(), read.len());
+    let now = last.reads(&last.keys);
+    assert!(
+        !now.is_empty() && now.keys().all(|batch| !read.contains_key(batch)),
+        "{} entries",
+        now.len()
+    );
+    assert_eq!(known(&now, &held, &codes), (0, 0));
+    assert_in_no_file(&last, &held, &asked);
+    fs::remove_dir_all(backup.join("keys")).unwrap();
+    copy(&data.join("keys"), &backup.join("keys"));
+    assert_eq!(opens(&backup, days.now()), 0);
+}
+
+#[tokio::test]
+async fn on_day_31_no_disk_tells_what_went_in_on_day_1() {
+    after(&[1, 1, 10, 10, 9]).await;
+}
+
+#[tokio::test]
+#[ignore = "takes minutes"]
+async fn long_on_day_31_no_disk_tells_what_went_in_on_day_1_by_single_days() {
+    after(&[1; 31]).await;
+}
