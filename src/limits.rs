@@ -207,8 +207,8 @@ pub const LOG_SEARCHES_PER_OPERATOR_MAX: usize = 2;
 pub const PLACE_PATIENCE: Duration = Duration::from_secs(2);
 /// Pause between two looks whether the operator of an answer that is being sent was revoked. The look reads a row in memory.
 pub const AUTHORITY_CHECK_PAUSE: Duration = Duration::from_millis(250);
-/// After so long, at the next look at the operator, a node of a cluster also looks whether it is cut off, so that it would not hear of a
-/// revocation. That is a look a second: a round of the fence, for which etcd may have to sync its disk.
+/// After so long, at the next look at the operator, a node of a cluster also looks whether it is cut off. It would not hear of a revocation
+/// then. That is a look a second: a round of the fence, for which etcd may have to sync its disk.
 pub const AUTHORITY_FENCE_PAUSE: Duration = Duration::from_millis(750);
 /// How long a stream of records waits for a client that reads nothing.
 pub const SLOW_READER_PATIENCE: Duration = Duration::from_secs(30);
@@ -400,7 +400,7 @@ pub const CLUSTER_KEY_LIFETIME: Duration = Duration::from_secs(24 * 3_600);
 /// How long after the hour in which it was made a key of entries is destroyed, also if a node that needs it is away. The service promises
 /// to forget after 30 days. With a shorter `log.retention` a key lives no longer than that.
 pub const CLUSTER_KEY_AGE_MAX: Duration = Duration::from_secs(30 * 24 * 3_600);
-/// Also with a shorter `log.retention` a key lives for so long: it is used for a day, and a node that comes back may use it until it has the
+/// Also with a shorter `log.retention` a key lives for so long: it is used for a day. A node that comes back may use it until it has the
 /// next one.
 pub const CLUSTER_KEY_AGE_MAX_LEAST: Duration = Duration::from_secs(2 * 24 * 3_600);
 /// How long a node does not use a new key because another node may not have it yet.

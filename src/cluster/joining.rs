@@ -22,7 +22,8 @@ use tokio::time::sleep;
 use super::{
     entry_keys::ClusterKeys,
     identity::{Identity, IdentityError, joining_marker},
-    member_client::{Callee, ClientError, JoinRequest, MemberClient},
+    member::Callee,
+    member_client::{ClientError, JoinRequest, MemberClient},
 };
 use crate::{
     envelope::{KeyFiles, KeyringError},

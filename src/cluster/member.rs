@@ -2,12 +2,20 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::member_client::Callee;
 use crate::{
     clock::Timestamp,
     operators::is_node_name,
     registry::{NodeId, NodePublicKey, Registry, RowKind, Rows},
 };
+
+/// Another node.
+#[derive(Clone, Copy)]
+pub struct Callee<'a> {
+    /// The origin of its operators' listener.
+    pub address: &'a str,
+    /// Its number: what it is shown is good at no other node.
+    pub node: NodeId,
+}
 
 /// A node of the cluster, as all nodes know it. The key of its row is its name.
 #[derive(Clone, Debug, PartialEq, Eq)]

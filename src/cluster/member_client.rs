@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
-use super::{identity::Identity, report::MemberReport};
+use super::{identity::Identity, member::Callee, report::MemberReport};
 use crate::{
     files, limits,
     operators::node_token,
     quota::{QuotaNews, QuotaReceipt},
-    registry::{ClusterId, NodeId, NodeKey},
+    registry::{ClusterId, NodeKey},
     vocabulary::ProblemCode,
 };
 
@@ -111,15 +111,6 @@ impl ClientError {
     pub(super) fn is_behind(&self) -> bool {
         matches!(self, Self::Refused { code, .. } if *code == ProblemCode::RegistryBehind.code())
     }
-}
-
-/// Another node.
-#[derive(Clone, Copy)]
-pub struct Callee<'a> {
-    /// The origin of its operators' listener.
-    pub address: &'a str,
-    /// Its number: what it is shown is good at no other node.
-    pub node: NodeId,
 }
 
 /// Asks other nodes. Shows each of them a token for that one alone.

@@ -23,11 +23,17 @@ pub fn other_members(registry: &Registry, own: &Identity) -> Vec<Member> {
     members
 }
 
-/// Whether the log has no longer the entry behind the last one that the registry has, or its key was destroyed. False if the engine gives no
-/// answer: then it is found out later, and the node stops.
-pub async fn is_left_behind(log: &dyn SharedLog, registry: &Registry, keys: &ClusterKeys) -> bool {
+/// Whether the log has no longer the entry behind the last one that the registry has, or its key was destroyed. If there are others, a key
+/// that is about to be destroyed counts as gone: it would go before all entries are read. False if the engine gives no answer: then it is
+/// found out later, and the node stops.
+pub async fn is_left_behind(
+    log: &dyn SharedLog,
+    registry: &Registry,
+    keys: &ClusterKeys,
+    has_others: bool,
+) -> bool {
     let (next, now) = (registry.log_position().applied.place + 1, registry.rows_so_far().now());
-    let is_gone = |key| keys.is_gone(key, now);
+    let is_gone = |key| keys.is_gone(key, now) || (has_others && keys.is_old(key, now));
     match log.read(next, 1).await {
         Ok(entries) => entries.first().and_then(|entry| key_of(&entry.bytes)).is_some_and(is_gone),
         Err(error) => matches!(error, EngineError::Trimmed { .. }),

@@ -40,12 +40,14 @@ impl NodeParts {
         data: &Path,
         disk: &SharedDisk,
     ) -> anyhow::Result<Option<Registry>> {
-        if !member.runtime.block_on(cluster::is_left_behind(&*member.log, &registry, &self.keys)) {
+        let Self { keys, client, .. } = self;
+        let members = cluster::other_members(&registry, &self.identity);
+        let has_others = !members.is_empty();
+        let looked = cluster::is_left_behind(&*member.log, &registry, keys, has_others);
+        if !member.runtime.block_on(looked) {
             return Ok(Some(registry));
         }
-        let members = cluster::other_members(&registry, &self.identity);
         drop(registry);
-        let Self { keys, client, .. } = self;
         let taken = cluster::take_over_from_any(data, disk, &members, client, keys);
         member.runtime.block_on(taken)?;
         Ok(None)

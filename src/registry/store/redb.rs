@@ -8,7 +8,6 @@
 
 use std::{
     collections::HashSet,
-    fs,
     io::{self, Read},
     path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
@@ -21,7 +20,7 @@ use redb::{
 
 use crate::{
     clock::Timestamp,
-    files::{self, File},
+    files::{self, File, OsDisk},
     ids::AccountId,
     limits,
 };
@@ -281,13 +280,13 @@ impl Reader for Opened {
 fn make_if_missing(dir: &Path) -> Result<(), StoreError> {
     files::create_dir(dir)?;
     let path = dir.join(FILE);
-    if fs::symlink_metadata(&path).is_ok() {
+    if path.symlink_metadata().is_ok() {
         return Ok(());
     }
     let unfinished = files::unfinished_name(&path);
     files::remove_if_exists(&unfinished)?;
     drop(open_database(FileBackend::new, &unfinished)?);
-    Ok(fs::rename(unfinished, path)?)
+    Ok(OsDisk::shared().rename(&unfinished, &path)?)
 }
 
 /// Opens the file at `path`, or makes it, on the backend that `backend` makes of it.

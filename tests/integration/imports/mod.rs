@@ -118,6 +118,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "registry",
             "shared_log",
             "verification",
+            "vocabulary",
         ],
     ),
     (

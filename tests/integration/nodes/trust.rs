@@ -24,7 +24,7 @@ use tokio::runtime::Runtime;
 
 use super::trio::{PREFIX, Trio, good};
 use crate::{
-    harness::{Server, run},
+    harness::{PATIENCE, Server, run},
     wire::Reply,
 };
 
@@ -65,7 +65,15 @@ async fn what_a_node_shows_to_another_one_is_good_nowhere_else() {
     good(&run(&mut a.command_for(&["cluster", "remove", "c"])));
     for path in PATHS {
         Reply::to(a.operator(&of_c, path)).await.refuses(401, "token-invalid");
-        assert_eq!(status(a, &of_b, path).await, StatusCode::OK);
+        // It gives no keys until it has the new one.
+        let begun = Instant::now();
+        let known = loop {
+            match status(a, &of_b, path).await {
+                StatusCode::SERVICE_UNAVAILABLE if begun.elapsed() < PATIENCE => {}
+                known => break known,
+            }
+        };
+        assert_eq!(known, StatusCode::OK);
     }
 }
 
