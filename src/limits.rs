@@ -207,8 +207,8 @@ pub const LOG_SEARCHES_PER_OPERATOR_MAX: usize = 2;
 pub const PLACE_PATIENCE: Duration = Duration::from_secs(2);
 /// Pause between two looks whether the operator of an answer that is being sent was revoked. The look reads a row in memory.
 pub const AUTHORITY_CHECK_PAUSE: Duration = Duration::from_millis(250);
-/// After so long, at the next look at the operator, a node of a cluster also looks whether it is cut off. It would not hear of a revocation
-/// then. That is a look a second: a round of the fence, for which etcd may have to sync its disk.
+/// How often a node of a cluster finds out, while it sends an answer, whether it is cut off: it would not hear of a revocation then. More
+/// often would cost etcd, which may have to sync its disk each time.
 pub const AUTHORITY_FENCE_PAUSE: Duration = Duration::from_millis(750);
 /// How long a stream of records waits for a client that reads nothing.
 pub const SLOW_READER_PATIENCE: Duration = Duration::from_secs(30);

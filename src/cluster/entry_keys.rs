@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// Where the numbers of receiving keys begin: no hour of this age has such a number.
-const RECEIVING: u32 = 1 << 31;
+pub(super) const RECEIVING: u32 = 1 << 31;
 /// The number of no key.
 const NONE: u32 = u32::MAX;
 

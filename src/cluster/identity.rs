@@ -21,7 +21,7 @@ use crate::{
 pub const IDENTITY_FILE_NAME: &str = "cluster.json";
 /// The name of the file that says that joining was begun.
 const JOINING_FILE_NAME: &str = "cluster.joining";
-/// The first one held a token that was given to every other node. No release wrote it.
+/// The first one, of version 0.5.0, held a token that was given to every other node.
 const FORMAT: u32 = 2;
 
 /// Who a node is. A data directory that has it belongs to a cluster, and is served with `cluster.engine` only.
@@ -55,9 +55,9 @@ pub enum IdentityError {
         /// Its format.
         format: u32,
     },
-    /// A version before the first release with clusters wrote it.
+    /// Version 0.5.0 wrote it.
     #[error(
-        "{}: format 1 is no longer read; make the cluster anew: run `dispatchd cluster leave` of the version before, then `dispatchd cluster init`",
+        "{}: format 1 is no longer read; make the cluster anew, as docs/operators/cluster.md says under \"From version 0.5.0\"",
         .0.display()
     )]
     Former(PathBuf),

@@ -20,7 +20,7 @@ use data_encoding::HEXLOWER;
 use tokio::time::sleep;
 
 use super::{
-    entry_keys::ClusterKeys,
+    entry_keys::{ClusterKeys, RECEIVING},
     identity::{Identity, IdentityError, joining_marker},
     member::Callee,
     member_client::{ClientError, JoinRequest, MemberClient},
@@ -221,6 +221,9 @@ pub(super) async fn take_over(
     }
     let shared = patiently(async || client.keys(from).await).await?;
     let (entries, verification) = shared.read().ok_or(JoinError::Answer("no keys"))?;
+    if entries.iter().any(|(number, _)| RECEIVING <= *number) {
+        return Err(JoinError::Answer("no keys"));
+    }
     keys.put(&entries)?;
     HashKey::put(disk, &data.join("keys"), &verification)?;
     fresh.keep().map_err(io_at(&store))

@@ -255,13 +255,14 @@ impl Peers {
         let known = |member: &Member| {
             let node = member.node.0;
             if self.is_own(member) {
-                return Known { node, reachable: true, applied: Some(own) };
+                return Known { node, trims: true, applied: Some(own) };
             }
             let seen = seen.get(&member.name);
             let told = seen.and_then(|seen| seen.told.as_ref());
-            let reachable = told.is_some() && seen.is_some_and(|seen| seen.error.is_none());
+            let trims = seen.is_some_and(|seen| seen.error.is_none())
+                && told.is_some_and(|told| told.ready);
             // A node that tells of entries which this one does not have must not have them removed.
-            Known { node, reachable, applied: told.map(|told| told.applied.min(own)) }
+            Known { node, trims, applied: told.map(|told| told.applied.min(own)) }
         };
         members.iter().map(known).collect()
     }

@@ -28,7 +28,7 @@ use tokio::time::{Instant, sleep};
 use zeroize::Zeroizing;
 
 use super::{
-    entry_keys::{ClusterKeys, next_number, starts_at},
+    entry_keys::{ClusterKeys, RECEIVING, next_number, starts_at},
     identity::Identity,
     member::Member,
     sealing::{self, Purpose},
@@ -290,9 +290,12 @@ pub fn is_of_newer_key(row_key: &[u8], newest: u32) -> bool {
     read_key(row_key).is_some_and(|(number, _)| newest < number)
 }
 
+/// None also for the number of a receiving key: a row must not replace one.
 fn read_key(key: &[u8]) -> Option<(u32, NodeId)> {
     let (number, node) = key.split_first_chunk()?;
-    Some((u32::from_be_bytes(*number), NodeId(u64::from_be_bytes(node.try_into().ok()?))))
+    let number = u32::from_be_bytes(*number);
+    let node = NodeId(u64::from_be_bytes(node.try_into().ok()?));
+    (number < RECEIVING).then_some((number, node))
 }
 
 #[cfg(test)]

@@ -7,16 +7,16 @@ use crate::limits;
 pub(super) struct Known {
     /// Its number.
     pub(super) node: u64,
-    /// Whether it answers.
-    pub(super) reachable: bool,
+    /// Whether it answers and is ready: one that is held or has stopped trims nothing.
+    pub(super) trims: bool,
     /// The place of the last entry that it is known to have applied. None if it never told.
     pub(super) applied: Option<u64>,
 }
 
-/// Whether the node numbered `own` is the one that trims: of the nodes that answer it has the least number. Two that think so at once do no
+/// Whether the node numbered `own` is the one that trims: of the nodes that answer and are ready it has the least number. Two that think so at once do no
 /// harm: each trims only what all nodes have.
 pub(super) fn is_mine(own: u64, all: &[Known]) -> bool {
-    all.iter().filter(|known| known.reachable).all(|known| own <= known.node)
+    all.iter().filter(|known| known.trims).all(|known| own <= known.node)
 }
 
 /// The place below which entries may go: what every node has applied. Nodes that are away hold entries back, but not more than the engine
@@ -32,12 +32,12 @@ pub(super) fn below(all: &[Known]) -> u64 {
 mod tests {
     use super::*;
 
-    fn known(node: u64, reachable: bool, applied: Option<u64>) -> Known {
-        Known { node, reachable, applied }
+    fn known(node: u64, trims: bool, applied: Option<u64>) -> Known {
+        Known { node, trims, applied }
     }
 
     #[test]
-    fn the_reachable_node_with_the_least_number_trims() {
+    fn the_ready_node_with_the_least_number_trims() {
         let all = [known(1, false, None), known(2, true, Some(7)), known(3, true, Some(7))];
         assert!(is_mine(2, &all) && !is_mine(3, &all));
         assert!(is_mine(5, &[]));

@@ -61,7 +61,7 @@ fn judge_file(key: &str, path: &Path, now: Timestamp) -> Option<Finding> {
             format!(
                 "cluster.{key}: a certificate in {file} expires at {at}, in less than two weeks"
             ),
-            "renew it, and restart the server; afterwards etcd and the nodes do not reach each other",
+            "renew it before then, and restart the server; once it has expired, etcd and the nodes do not reach each other",
         ),
         Ok(_) => return None,
     };

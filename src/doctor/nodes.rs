@@ -20,7 +20,7 @@ pub(super) fn judge(report: &ClusterReport) -> Vec<Finding> {
         Finding::error(
             Check::Nodes,
             what,
-            "`dispatchd cluster status` shows the clocks of all nodes",
+            "the runbook of the alert DispatchdClusterHeld says what to do",
         )
     });
     let others = report.members.iter().filter(|member| member.name != *own);

@@ -13,7 +13,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 codes! {
-    /// An allowance that counts on all nodes of a cluster together. What bounds the disk of one machine is none: each node has its own log.
+    /// An allowance that counts on all nodes of a cluster together. Limits that protect the disk of one machine are not among them: each node has its own log.
     Counter {
         /// Lookup requests of an account.
         Requests = 1 "requests",

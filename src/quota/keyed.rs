@@ -123,6 +123,7 @@ impl Keyed {
 
     /// Lets `key` have its whole allowance after `debt` at the earliest. False if the table is full.
     pub(super) fn raise(&self, key: Key, debt: Duration, now: Duration) -> bool {
+        let debt = debt.min(self.rate.debt_max());
         self.put(key, |full_at_us| full_at_us.max(micros(now + debt)))
     }
 

@@ -12,7 +12,7 @@ use super::{
     journal::{Journal, QuotaFiles},
     keyed::{Keyed, network_key},
     limit::{Charged, Exceeded},
-    new_handles::{Instants, NewHandles, NewToAccount},
+    new_handles::{Instants, NewHandles, NewToAccount, Paid},
     rate::micros,
     sharing::Sharing,
     standing::Standing,
@@ -176,12 +176,23 @@ impl Quota {
         handles: impl Iterator<Item = &'a Handle>,
         new: NewToAccount,
     ) -> Result<Option<Charged>, Exceeded> {
+        let paid = self.pay_found(call, handles, new)?;
+        Ok(paid.map(|paid| self.new_handles.settle(&call, paid)))
+    }
+
+    /// The same, but what is new stays so until [`NewHandles::settle`].
+    pub(super) fn pay_found<'a>(
+        &self,
+        call: LookupCall,
+        handles: impl Iterator<Item = &'a Handle>,
+        new: NewToAccount,
+    ) -> Result<Option<Paid>, Exceeded> {
         if !self.config.enabled {
             return Ok(None);
         }
         self.charge_records(call, new.at.boot)?;
-        let charged = self.new_handles.charge(&call, handles, new);
-        charged.map(Some).inspect_err(|_| self.refund_records(call))
+        let paid = self.new_handles.charge(&call, handles, new);
+        paid.map(Some).inspect_err(|_| self.refund_records(call))
     }
 
     /// Tells what came of the handles that a call was charged for as new: which were answered `imessage`. Some: the account is

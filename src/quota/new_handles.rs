@@ -60,6 +60,22 @@ impl NewToAccount {
     }
 }
 
+/// How many budgets pay for a call, the narrowest first.
+const fn budgets_of(standing: Standing) -> usize {
+    match standing {
+        Standing::Unproven => 3,
+        _ => 1,
+    }
+}
+
+/// What a call has paid for new handles. They stay new until [`NewHandles::settle`].
+pub(super) struct Paid {
+    allowance: Allowance,
+    /// How much the day paid, and how much the address book.
+    pub(super) parts: (u32, u32),
+    new: NewToAccount,
+}
+
 /// An instant by both clocks.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Instants {
@@ -125,33 +141,41 @@ impl NewHandles {
         new
     }
 
-    /// Charges what is new of a call: all or nothing. Returns what the account has left, and what was charged as new: not what
-    /// another call of the account was charged for meanwhile.
+    /// Charges what is new of a call: all or nothing.
     pub(super) fn charge<'a>(
         &self,
         call: &LookupCall,
         handles: impl Iterator<Item = &'a Handle>,
         new: NewToAccount,
-    ) -> Result<Charged, Exceeded> {
+    ) -> Result<Paid, Exceeded> {
         let at = new.at;
         if new.is_empty() {
             let state = self.accounts.get(call.account);
             let allowance = self.allowance(&state, call.standing, at.boot);
-            return Ok(Charged { allowance, new: new.places, parts: (0, 0) });
+            return Ok(Paid { allowance, parts: (0, 0), new });
         }
         let cost = new.cost();
         if call.standing != Standing::Older && self.is_sweep(new.pick(handles), cost, at.now) {
             return Err(Exceeded::until_cleared(QuotaLimit::SweptNumbers, cost));
         }
-        let (mut allowance, mut parts) = self.charge_account(call, cost, &new)?;
-        let is_proven = call.standing != Standing::Unproven;
-        let budgets = budgets::of_call(call.ip);
-        let budgets = &budgets[..if is_proven { 1 } else { budgets.len() }];
+        let (allowance, parts) = self.charge_account(call, cost, &new)?;
+        let budgets = &budgets::of_call(call.ip)[..budgets_of(call.standing)];
         let charged = self.budgets.charge(budgets, cost, at.boot);
         charged.inspect_err(|_| {
             self.refund_account(call, parts, at.boot);
         })?;
-        let NewToAccount { places, fingerprints, .. } = new;
+        Ok(Paid { allowance, parts, new })
+    }
+
+    /// Remembers the handles that a call has paid for: they are repeats from now on. Returns what the account has left, and what was charged
+    /// as new: not what another call of the account was charged for meanwhile.
+    pub(super) fn settle(&self, call: &LookupCall, paid: Paid) -> Charged {
+        let Paid { mut allowance, mut parts, new } = paid;
+        let NewToAccount { places, fingerprints, at, .. } = new;
+        if places.is_empty() {
+            return Charged { allowance, new: places, parts };
+        }
+        let budgets = &budgets::of_call(call.ip)[..budgets_of(call.standing)];
         let hour = hour_mark(at.now);
         let places: Vec<_> = (places.into_iter().zip(&fingerprints))
             .filter_map(|(place, of)| self.asked.insert(*of, hour, hour).then_some(place))
@@ -166,7 +190,7 @@ impl NewHandles {
             self.budgets.refund(budgets, doubles);
         }
         self.unwritten.add(&fingerprints, Some(call.account), budgets);
-        Ok(Charged { allowance, new: places, parts })
+        Charged { allowance, new: places, parts }
     }
 
     /// Whether so many of the new handles of a call lie in swept blocks that it is no address book. One that is asked for alone

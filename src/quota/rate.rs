@@ -36,6 +36,11 @@ impl Rate {
         Duration::from_micros(self.allowance_us())
     }
 
+    /// The most that a bucket is overdrawn by what other nodes say: a node that lies must not empty it for ever.
+    pub(super) fn debt_max(self) -> Duration {
+        self.allowance().saturating_mul(2)
+    }
+
     /// How many whole units are used of the bucket that is full at `full_at_us`. More than the burst if it is overdrawn.
     pub(super) fn used(self, full_at_us: u64, now_us: u64) -> u32 {
         let used = full_at_us.saturating_sub(now_us) / self.period_us;
@@ -66,7 +71,9 @@ impl Rate {
 
     /// The bucket without `units` more. One that has fewer is overdrawn then.
     pub(super) fn without(self, full_at_us: u64, units: u32, now_us: u64) -> u64 {
-        full_at_us.max(now_us).saturating_add(self.period_us.saturating_mul(units.into()))
+        let full_at_us = full_at_us.max(now_us);
+        let without = full_at_us.saturating_add(self.period_us.saturating_mul(units.into()));
+        without.min(now_us.saturating_add(micros(self.debt_max())))
     }
 
     /// The bucket with `units` put back.

@@ -8,7 +8,7 @@ use super::{
     counter::Counter,
     keyed::Key,
     limiter::Quota,
-    rate::micros,
+    rate::{Rate, micros},
     sharing::{Owed, QuotaNews, Spent},
 };
 use crate::{ids::AccountId, limits};
@@ -67,10 +67,7 @@ impl Quota {
             }
             return;
         }
-        let rate = match spent.counter {
-            Counter::NewHandles => self.new_handles.daily,
-            _ => self.new_handles.import,
-        };
+        let rate = self.rate_of_account(spent.counter);
         self.change_account(spent.counter, key, boot, |full_at_us| match is_refund {
             true => rate.with(full_at_us, units),
             false => rate.without(full_at_us, units, micros(boot)),
@@ -83,8 +80,16 @@ impl Quota {
             counting.raise(owed.key, debt, boot);
             return;
         }
-        let raised_us = micros(boot).saturating_add(owed.debt_us);
+        let raised_us = micros(boot + debt.min(self.rate_of_account(owed.counter).debt_max()));
         self.change_account(owed.counter, owed.key, boot, |full_at_us| full_at_us.max(raised_us));
+    }
+
+    /// The rate of an account's new handles.
+    fn rate_of_account(&self, counter: Counter) -> Rate {
+        match counter {
+            Counter::NewHandles => self.new_handles.daily,
+            _ => self.new_handles.import,
+        }
     }
 
     /// Changes a bucket of an account's new handles.

@@ -69,32 +69,30 @@ impl Quota {
         handles: impl Iterator<Item = &'a Handle> + Clone,
         new: NewToAccount,
     ) -> Result<Option<Charged>, Exceeded> {
-        let charged = self.charge_found(call, handles.clone(), new)?;
-        if let (Some(charged), true) = (&charged, self.sharing.is_some()) {
-            self.agree_on_lookups(&call, handles, charged).await?;
+        let Some(paid) = self.pay_found(call, handles, new)? else { return Ok(None) };
+        let parts = paid.parts;
+        // Nothing is remembered as asked before the others agree: else the account could ask for it at this moment as a repeat, which
+        // costs nothing and which the sweep detector does not see.
+        if self.sharing.is_some() {
+            self.agree_on_lookups(&call, parts).await?;
         }
-        Ok(charged)
+        let charged = self.new_handles.settle(&call, paid);
+        let doubles = (parts.0 - charged.parts.0, parts.1 - charged.parts.1);
+        if let Some(sharing) = &self.sharing
+            && doubles != (0, 0)
+        {
+            let back = spent_on(&call, 0, doubles);
+            sharing.tell(back.iter().filter(|row| row.units > 0).map(|row| row.negative()));
+        }
+        Ok(Some(charged))
     }
 
-    async fn agree_on_lookups<'a>(
-        &self,
-        call: &LookupCall,
-        handles: impl Iterator<Item = &'a Handle>,
-        charged: &Charged,
-    ) -> Result<(), Exceeded> {
-        // A handle that is not answered, also because the asker has left, is new again: else the account could ask for it as a repeat,
-        // which the sweep detector does not see.
-        let mut unanswered = OnDrop(Some(|| {
-            let is_new = |place: &usize| charged.new.binary_search(place).is_ok();
-            let new = handles.enumerate().filter(|(place, _)| is_new(place));
-            self.new_handles.forget(call.account, new.map(|(_, handle)| handle));
-        }));
-        let spent = spent_on(call, charged);
+    async fn agree_on_lookups(&self, call: &LookupCall, parts: (u32, u32)) -> Result<(), Exceeded> {
+        let spent = spent_on(call, call.cost(), parts);
         let Some((counter, retry_after)) = self.overdrawn(&spent, call.standing).await else {
-            unanswered.0 = None;
             return Ok(());
         };
-        self.new_handles.refund_account(call, charged.parts, self.clock.boot());
+        self.new_handles.refund_account(call, parts, self.clock.boot());
         self.refund_shared(&spent);
         let budgets = spent.iter().filter_map(|row| Budget::of(row.counter, row.key));
         let budgets: Vec<_> = budgets.collect();
@@ -178,26 +176,16 @@ impl Quota {
     }
 }
 
-/// Runs a function when it is dropped, unless that was taken out.
-struct OnDrop<F: FnOnce()>(Option<F>);
-
-impl<F: FnOnce()> Drop for OnDrop<F> {
-    fn drop(&mut self) {
-        self.0.take().into_iter().for_each(|run| run());
-    }
-}
-
 /// What a lookup call was charged, by counter; 0 for what it was not charged to.
-fn spent_on(call: &LookupCall, charged: &Charged) -> [Spent; 8] {
-    let (account, network) = (call.account.bits(), call.network());
-    let (records, new) = (call.cost(), charged.parts.0 + charged.parts.1);
+fn spent_on(call: &LookupCall, records: u32, (day, book): (u32, u32)) -> [Spent; 8] {
+    let (account, network, new) = (call.account.bits(), call.network(), day + book);
     let of_unproven = |units| if call.standing == Standing::Unproven { units } else { 0 };
     [
         Spent::new(Counter::Lookups, account, records),
         Spent::new(Counter::NetworkLookups, network, records),
         Spent::new(Counter::UnprovenLookups, 0, of_unproven(records)),
-        Spent::new(Counter::NewHandles, account, charged.parts.0),
-        Spent::new(Counter::AddressBook, account, charged.parts.1),
+        Spent::new(Counter::NewHandles, account, day),
+        Spent::new(Counter::AddressBook, account, book),
         Spent::new(Counter::NetworkNewHandles, network, new),
         Spent::new(Counter::UnprovenNetworkNewHandles, network, of_unproven(new)),
         Spent::new(Counter::UnprovenNewHandles, 0, of_unproven(new)),

@@ -267,6 +267,15 @@ async fn a_key_that_a_member_may_need_lives_for_thirty_days_and_not_longer() {
     assert_eq!(cluster.a.keys.numbers(), days(4, 33));
 }
 
+#[test]
+fn no_row_is_about_a_receiving_key() {
+    let read = |number| read_key(&write_key(number, NodeId(1)));
+    assert_eq!(
+        [RECEIVING - 1, RECEIVING, u32::MAX].map(|number| read(number).is_some()),
+        [true, false, false]
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_lives_no_longer_than_the_log_but_two_days_at_the_least() {
     for (retention, days) in [(5 * DAY, 5), (limits::LOG_RETENTION_MIN, 2)] {

@@ -5,7 +5,7 @@
 //! depend on the client: one that reads nothing would otherwise hold its answer, its place and its audit entry.
 //!
 //! A node of a cluster may be cut off, so that it does not hear of an operator whom another node revoked. So the watch also passes
-//! the fence each second. An answer ends at most a second and `cluster.fence_timeout` after the node was cut off.
+//! the fence about each second. An answer ends at most a second and `cluster.fence_timeout` after the node was cut off.
 
 use std::{
     io,

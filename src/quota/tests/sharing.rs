@@ -14,7 +14,10 @@ use crate::{
     limits,
     lock::lock,
     quota::{
-        counter::Counter, fingerprint::FingerprintKey, keyed::network_key, sharing::QuotaNews,
+        counter::Counter,
+        fingerprint::FingerprintKey,
+        keyed::network_key,
+        sharing::{Owed, QuotaNews, Spent},
     },
     vocabulary::QuotaLimit,
 };
@@ -258,7 +261,7 @@ fn a_small_charge_is_told_to_nobody_and_what_adds_up_is_told_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_two_large_charges_at_once_that_exceed_an_allowance_one_is_taken_back_everywhere() {
+async fn of_two_large_charges_at_once_that_exceed_an_allowance_both_are_taken_back_everywhere() {
     let nodes = nodes(&config(), &clock(), 2);
     let call = call(1, Standing::Unproven);
     let (of_a, of_b) = (phones(0..60), phones(100..160));
@@ -284,6 +287,30 @@ async fn of_two_large_charges_at_once_that_exceed_an_allowance_one_is_taken_back
                 |key| node.counting(*counter).map_or(0, |it| it.used(key, node.clock.boot()));
             assert_eq!((used(1), used(network), used(0)), (0, 0, 0), "{counter}");
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_sent_again_while_it_waits_is_no_repeat() {
+    let nodes = nodes(&config(), &clock(), 2);
+    let (call, handles) = (call(1, Standing::Unproven), phones(0..40));
+    let told = async {
+        sleep(STEP).await;
+        assert_eq!(
+            new_to(&nodes[0], 1, &handles),
+            40,
+            "nothing is remembered that is not answered"
+        );
+        round(&nodes, 0);
+        std::future::pending().await
+    };
+    let both = async { join!(spend(&nodes[0], call, &handles), spend(&nodes[0], call, &handles)) };
+    let spent = tokio::select! { spent = both => spent, () = told => unreachable!() };
+    assert_eq!(spent, (Ok(40), Ok(0)), "the second is a repeat once the first is answered");
+    round(&nodes, 0);
+    for node in &nodes {
+        let left = node.state_of(call.account, Standing::Unproven).allowance.daily.remaining;
+        assert_eq!(left, 60, "it is paid for once");
     }
 }
 
@@ -325,6 +352,26 @@ async fn handles_of_an_asker_that_leaves_while_it_waits_are_new_again_and_charge
     assert!(asked.is_err());
     let left = nodes[0].state_of(call.account, call.standing).allowance.daily.remaining;
     assert_eq!((new_to(&nodes[0], 1, &handles), left), (60, 40));
+}
+
+#[test]
+fn a_node_that_lies_empties_no_allowance_for_ever() {
+    let clock = clock();
+    let nodes = nodes(&config(), &clock, 1);
+    for (counter, key) in [
+        (Counter::NewHandles, 1),
+        (Counter::AddressBook, 1),
+        (Counter::Requests, 1),
+        (Counter::UnprovenNewHandles, 0),
+    ] {
+        let spent = vec![Spent::new(counter, key, i32::MAX as u32)];
+        let owed = vec![Owed { counter, key, debt_us: u64::MAX }];
+        nodes[0].receive(&QuotaNews { spent, owed, ..QuotaNews::default() });
+    }
+    ask(&nodes[0], call(1, Standing::Unproven), &phones(0..1)).unwrap_err();
+    clock.advance(2 * DAY);
+    nodes[0].charge_request(AccountId::from_bits(1)).unwrap();
+    ask(&nodes[0], call(1, Standing::Unproven), &phones(0..1)).unwrap();
 }
 
 #[test]

@@ -87,8 +87,8 @@ async fn after_an_hour_and_a_day_it_has_the_entries_that_it_missed() {
     }
 }
 
-/// Whether the log has the entries of the month or not: what is older than 30 days is gone from its disk.
-async fn after_a_month(is_trimmed: bool) {
+#[tokio::test]
+async fn after_a_month_it_takes_the_state_of_another_one_and_forgets_what_is_older() {
     let mut days = Days::start().await;
     let old = leaves(&mut days).await;
     for seconds in MONTH {
@@ -101,9 +101,6 @@ async fn after_a_month(is_trimmed: bool) {
         "{}",
         said(&found)
     );
-    if is_trimmed {
-        days.trio.trim().await;
-    }
     returns(&mut days, &ben).await;
     // The keys of the first day are destroyed, so it can read none of what it missed.
     assert!(days.trio.nodes[C].output().contains("was taken over"));
@@ -115,14 +112,4 @@ async fn after_a_month(is_trimmed: bool) {
     let thief = Thief::copies(&days.trio);
     let read = thief.reads(&thief.keys);
     assert!(!read.is_empty() && read.keys().all(|batch| !old.contains_key(batch)));
-}
-
-#[tokio::test]
-async fn after_a_month_it_takes_the_state_of_another_one_and_forgets_what_is_older() {
-    after_a_month(false).await;
-}
-
-#[tokio::test]
-async fn after_a_month_whose_entries_are_gone_it_does_so_too() {
-    after_a_month(true).await;
 }

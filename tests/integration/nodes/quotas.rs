@@ -86,6 +86,7 @@ async fn an_account_that_asks_three_nodes_at_once_gets_one_allowance() {
     }
     let waits = Scrape::of(&trio.nodes[0]).await.value("quota_waits_total");
     assert!(waits > 0.0, "{waits}");
+    only_a_node_tells(&trio).await;
     for server in &trio.nodes {
         let output = server.output();
         assert!(!output.contains("+1415"), "a handle is in the output");
@@ -145,9 +146,7 @@ async fn a_node_that_is_paused_is_waited_for_once() {
     }
 }
 
-#[tokio::test]
-async fn only_a_node_tells_of_quotas() {
-    let trio = trio().await;
+async fn only_a_node_tells(trio: &Trio) {
     let server = &trio.nodes[0];
     let [of_a, of_b] = [0, 1].map(|node| Identity::read(&trio.nodes[node].data).unwrap().unwrap());
     let token = node_token(&of_b.key(), of_b.cluster, of_a.node);

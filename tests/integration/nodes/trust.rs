@@ -44,6 +44,8 @@ fn token(by: &Server, to: &Server) -> String {
     node_token(&by.key(), by.cluster, identity(to).node).to_string()
 }
 
+/// Nodes may ask nothing that people ask.
+const OF_PEOPLE: [&str; 4] = ["/metrics", "/v1/log", "/v1/audit", "/v1/registry/snapshot"];
 const PATHS: [&str; 3] = ["/v1/cluster/member", "/v1/cluster/keys", "/v1/cluster/snapshot"];
 
 #[tokio::test]
@@ -62,6 +64,9 @@ async fn what_a_node_shows_to_another_one_is_good_nowhere_else() {
         Reply::to(c.operator(&shown_to_c[..46], path)).await.refuses(401, "token-invalid");
     }
     let [of_b, of_c] = [token(b, a), token(c, a)];
+    for path in OF_PEOPLE {
+        Reply::to(a.operator(&of_b, path)).await.refuses(403, "role-insufficient");
+    }
     good(&run(&mut a.command_for(&["cluster", "remove", "c"])));
     for path in PATHS {
         Reply::to(a.operator(&of_c, path)).await.refuses(401, "token-invalid");
