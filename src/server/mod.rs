@@ -14,7 +14,8 @@
 //!
 //! Each phone thread has a single-threaded runtime and a listening socket of its own, and commits the log's pending records
 //! itself when it may (`durability = "os"`): a lookup is served from accept to answer without changing threads. The
-//! operators' listener and all background work run on the main runtime.
+//! operators' listener and all background work run on the main runtime. On a node of a cluster, calls of etcd and the rounds of the
+//! fence have a thread of their own.
 //!
 //! # Stop
 //!
