@@ -17,7 +17,6 @@ pub struct MemberReport {
     pub node: String,
     /// A random number of its process, in hexadecimal: two processes with one data directory, of which one is a copy, differ in it.
     #[schema(example = "00decade00decade")]
-    #[serde(default)]
     pub process: String,
     /// The place in the shared log of the last entry that it has applied.
     pub applied: u64,

@@ -221,7 +221,7 @@ mod tests {
         let alarms = vec![RaisedAlarm {
             member: "http://m1:2379".to_owned(),
             name: "NOSPACE",
-            what: "it has no room",
+            what: "it has no space",
             to_do: "defragment it",
         }];
         let (severity, what, to_do) =

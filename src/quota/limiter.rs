@@ -130,18 +130,18 @@ impl Quota {
     }
 
     /// Charges one lookup request.
-    pub fn charge_request(&self, account: AccountId) -> Result<(), Exceeded> {
+    pub(super) fn charge_request(&self, account: AccountId) -> Result<(), Exceeded> {
         self.charge_account(&self.requests, account, QuotaLimit::Requests, 1)
     }
 
     /// Charges a batch for its length, in addition to its request.
-    pub fn charge_batch(&self, account: AccountId, handles: usize) -> Result<(), Exceeded> {
+    pub(super) fn charge_batch(&self, account: AccountId, handles: usize) -> Result<(), Exceeded> {
         let cost = handles / limits::BATCH_HANDLES_PER_REQUEST;
         self.charge_account(&self.requests, account, QuotaLimit::Requests, units(cost))
     }
 
     /// Charges one change of the registry to `account`.
-    pub fn charge_change(&self, account: AccountId) -> Result<(), Exceeded> {
+    pub(super) fn charge_change(&self, account: AccountId) -> Result<(), Exceeded> {
         self.charge_account(&self.changes, account, QuotaLimit::Changes, 1)
     }
 

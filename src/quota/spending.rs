@@ -78,11 +78,8 @@ impl Quota {
         }
         let charged = self.new_handles.settle(&call, paid);
         let doubles = (parts.0 - charged.parts.0, parts.1 - charged.parts.1);
-        if let Some(sharing) = &self.sharing
-            && doubles != (0, 0)
-        {
-            let back = spent_on(&call, 0, doubles);
-            sharing.tell(back.iter().filter(|row| row.units > 0).map(|row| row.negative()));
+        if doubles != (0, 0) {
+            self.tell_back(&spent_on(&call, 0, doubles));
         }
         Ok(Some(charged))
     }
@@ -151,8 +148,12 @@ impl Quota {
                 counting.refund(row.key, row.count());
             }
         }
+        self.tell_back(spent);
+    }
+
+    /// Tells the other nodes what is charged no more. What is not told stays charged there until it is regained.
+    fn tell_back(&self, spent: &[Spent]) {
         if let Some(sharing) = &self.sharing {
-            // What is not told stays charged on the other nodes until it is regained.
             sharing.tell(spent.iter().filter(|row| row.units > 0).map(|row| row.negative()));
         }
     }

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Takes changes and records none: these tests begin with a log that is empty.
-struct NoLog;
+pub(crate) struct NoLog;
 
 impl ChangeSink for NoLog {
     fn is_writable(&self) -> bool {

@@ -23,7 +23,7 @@
 //!
 //! # Repeats
 //!
-//! A handle that one node answered is a repeat on every node: the nodes have one key of fingerprints, and tell each other the fingerprints of
+//! A handle that one node answered is a repeat on every node. The nodes have one key of fingerprints, and tell each other the fingerprints of
 //! answered handles within a second. So a phone whose load balancer moves it pays once for its address book.
 //!
 //! # What is not exact

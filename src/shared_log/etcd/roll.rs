@@ -31,7 +31,7 @@ pub(super) struct Known {
 pub(super) const ALARMS: [(&str, &str, &str); 2] = [
     (
         "NOSPACE",
-        "etcd has no room and takes no entries",
+        "etcd has no space and takes no entries",
         "compact and defragment it, or raise --quota-backend-bytes; then run `etcdctl alarm disarm`",
     ),
     ("CORRUPT", "etcd found its data damaged", "replace that member"),
@@ -210,7 +210,7 @@ mod tests {
         for (version, alarm, text) in [
             ("3.3.27", "", "3.3.27 is too old"),
             ("", "", "is no etcd"),
-            ("3.4.23", "memberID:1 alarm:NOSPACE ", "no room"),
+            ("3.4.23", "memberID:1 alarm:NOSPACE ", "no space"),
             ("3.6.9", "memberID:1 alarm:CORRUPT ", "damaged"),
         ] {
             let error = judged(version, &["etcdserver: no leader", alarm]).unwrap_err().to_string();

@@ -101,7 +101,7 @@ async fn an_etcd_that_has_no_room_is_found_before_and_after_it_refuses_entries()
             Err(EngineError::Unknown(text)) if text.contains("space") => break,
             Err(error) => panic!("{error}"),
         }
-        assert!(head.place < 100, "there is room without end");
+        assert!(head.place < 100, "there is space without end");
         // etcd counts its bytes ten times a second.
         sleep(Duration::from_millis(150)).await;
         let all = found(&server, &reader).await;

@@ -12,18 +12,15 @@ use dispatchd::{
     cluster::{ClusterKeys, Identity, JoinRequest, Member},
     files::OsDisk,
     operators::node_token,
-    registry::{
-        self, ChangeError, ChangeSink, EntryFormat, LogMember, Recording, Registry, RowKind, Rows,
-        SinkFailed, Unrecorded,
-    },
+    registry::{self, ChangeError, EntryFormat, LogMember, Registry, RowKind, Rows},
     shared_log::etcd::Fence,
 };
-use futures_util::{FutureExt as _, future};
 use reqwest::StatusCode;
 use tokio::runtime::Runtime;
 
 use super::trio::{PREFIX, Trio, good};
 use crate::{
+    flagged::NoLog,
     harness::{PATIENCE, Server, run},
     wire::Reply,
 };
@@ -79,18 +76,6 @@ async fn what_a_node_shows_to_another_one_is_good_nowhere_else() {
             }
         };
         assert_eq!(known, StatusCode::OK);
-    }
-}
-
-struct NoLog;
-
-impl ChangeSink for NoLog {
-    fn is_writable(&self) -> bool {
-        true
-    }
-
-    fn record(&self, _: &[Unrecorded]) -> Result<Recording, SinkFailed> {
-        Ok(future::ready(Ok(())).boxed())
     }
 }
 
