@@ -216,7 +216,7 @@ async fn an_engine_without_room_is_told_and_loses_nothing() {
     let newest = log.head().await.unwrap();
     assert!([head, head.after(&entry)].contains(&newest), "{newest:?}");
     let (is_refused, text) = fault(&cluster.config(0, "/", Fence::Auto)).await;
-    assert!(is_refused && text.contains("no room"), "{text}");
+    assert!(is_refused && text.contains("no space"), "{text}");
     // Reading and trimming need no room.
     assert_eq!(log.read(1, 0).await.unwrap()[0].place, 1);
     log.trim(newest.place).await.unwrap();
