@@ -397,7 +397,7 @@ pub const CLUSTER_ENTRY_AHEAD_MAX: Duration = Duration::from_millis(1_500);
 pub const CLUSTER_FIRST_ROUNDS_MAX: usize = 3;
 /// How long the nodes of a cluster use one key of the shared log's entries.
 pub const CLUSTER_KEY_LIFETIME: Duration = Duration::from_secs(24 * 3_600);
-/// How long after the hour in which it was made a key of entries is destroyed, also if a node that needs it is away. The service promises
+/// How long after it was made a key of entries is destroyed, also if a node that needs it is away. The service promises
 /// to forget after 30 days. With a shorter `log.retention` a key lives no longer than that.
 pub const CLUSTER_KEY_AGE_MAX: Duration = Duration::from_secs(30 * 24 * 3_600);
 /// Also with a shorter `log.retention` a key lives for so long: it is used for a day. A node that comes back may use it until it has the

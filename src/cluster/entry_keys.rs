@@ -2,8 +2,8 @@
 //!
 //! They lie in a keyring of their own, below `keys/cluster`. Its root key lies beside that of the log's keyring, if `keys.root_key` names
 //! another place. So to drop one writes the keyring anew under a new root key, and no older
-//! copy of the file can be opened. A key of entries has the number of the hour in which it was made, or the next free one. The private
-//! halves of receiving keys have numbers from [`RECEIVING`] on.
+//! copy of the file can be opened. Keys of entries are numbered one after another: [`KeyRows`] knows when each was made. The private halves of
+//! receiving keys have numbers from [`RECEIVING`] on.
 
 use std::{
     path::{Path, PathBuf},
@@ -17,6 +17,7 @@ use std::{
 use aws_lc_rs::agreement::{PrivateKey, X25519};
 use zeroize::Zeroizing;
 
+use super::key_rows::KeyRows;
 use crate::{
     clock::{Hour, Timestamp},
     envelope::{HourKey, KeyFiles, Keyring, KeyringError},
@@ -25,7 +26,7 @@ use crate::{
     registry::{EntryKey, EntryKeys},
 };
 
-/// Where the numbers of receiving keys begin: no hour of this age has such a number.
+/// Where the numbers of receiving keys begin: no key of entries has such a number.
 pub(super) const RECEIVING: u32 = 1 << 31;
 /// The number of no key.
 const NONE: u32 = u32::MAX;
@@ -36,7 +37,7 @@ pub struct ClusterKeys {
     keyring: Keyring,
     /// The number of a key that is not used yet.
     held_back: AtomicU32,
-    /// How long after the hour in which it was made a key is destroyed.
+    /// How long after it was made a key is destroyed.
     age_max: Duration,
 }
 
@@ -59,8 +60,21 @@ impl ClusterKeys {
     }
 
     /// Whether a key must be destroyed at `now`, whoever needs it.
-    pub(super) fn is_old(&self, number: u32, now: Timestamp) -> bool {
-        starts_at(number).plus(self.age_max) <= now
+    pub(super) fn is_old(&self, number: u32, rows: &KeyRows, now: Timestamp) -> bool {
+        rows.is_old(number, self.newest_number(), self.age_max, now)
+    }
+
+    /// Whether this node does not have a key and never gets it.
+    pub(super) fn lacks_for_ever(&self, number: u32, rows: &KeyRows, now: Timestamp) -> bool {
+        // The key itself is looked for last: it may come at this moment, and a newer one with it.
+        let is_past = number < self.newest_number() || self.is_old(number, rows, now);
+        is_past && self.bytes(number).is_none()
+    }
+
+    /// Whether there is a newer key of entries than those that this node has.
+    pub fn is_behind(&self, rows: &KeyRows, now: Timestamp) -> bool {
+        let newest = self.newest_number();
+        newest < rows.last(newest, now)
     }
 
     /// Where the keys of the data directory `data` lie. `root_key` is the file of the log's root key, if the configuration names one: that
@@ -109,9 +123,9 @@ impl ClusterKeys {
     ///
     /// # Errors
     /// If the keyring cannot be written.
-    pub fn ensure_first(&self, now: Timestamp) -> Result<(), KeyringError> {
+    pub fn ensure_first(&self) -> Result<(), KeyringError> {
         if self.numbers().is_empty() {
-            self.ensure(next_number(0, now))?;
+            self.ensure(1)?;
         }
         Ok(())
     }
@@ -217,17 +231,6 @@ impl ClusterKeys {
     }
 }
 
-/// The number of a key that is made now, behind one with the number `newest`.
-pub(super) fn next_number(newest: u32, now: Timestamp) -> u32 {
-    let hour = u32::try_from(now.as_secs() / 3_600).unwrap_or(0);
-    hour.min(RECEIVING - 1).max(newest + 1)
-}
-
-/// The begin of the hour in which a key was made.
-pub(super) fn starts_at(number: u32) -> Timestamp {
-    Timestamp::EPOCH.plus(Duration::from_secs(u64::from(number) * 3_600))
-}
-
 /// The public half of a receiving key.
 pub(super) fn public_half(private: &[u8; 32]) -> [u8; 32] {
     let public =
@@ -255,9 +258,15 @@ impl EntryKeys for ClusterKeys {
     }
 
     /// Keys come in their order, and none that is too old: see [`KeyRotation`](super::KeyRotation).
-    fn is_gone(&self, id: u32, now: Timestamp) -> bool {
-        // The key itself is looked for last: it may come at this moment, and a newer one with it.
-        (id < self.newest_number() || self.is_old(id, now)) && self.bytes(id).is_none()
+    fn is_gone(
+        &self,
+        id: u32,
+        rows: &mut dyn Iterator<Item = (&[u8], &[u8])>,
+        now: Timestamp,
+    ) -> bool {
+        let mut seen = KeyRows::default();
+        rows.for_each(|(key, row)| seen.add(key, row));
+        self.lacks_for_ever(id, &seen, now)
     }
 }
 
@@ -298,9 +307,13 @@ mod tests {
         );
         again.destroy(&[5]).unwrap();
         assert_eq!(open(data).numbers(), [7]);
-        let now = starts_at(7);
-        assert_eq!([5, 6, 7, 8].map(|id| again.is_gone(id, now)), [true, true, false, false]);
-        assert!(again.is_gone(8, starts_at(8).plus(limits::CLUSTER_KEY_AGE_MAX)));
+        let (number, made_at) = (8_u32.to_be_bytes(), Timestamp::from_secs(1_800_000_000));
+        let micros = made_at.as_micros().to_be_bytes();
+        let is_gone = |id, now| again.is_gone(id, &mut [(&number[..], &micros[..])].into_iter(), now);
+        let gone = [5, 6, 7, 8, 9].map(|id| is_gone(id, made_at));
+        assert_eq!(gone, [true, true, false, false, false]);
+        let later = made_at.plus(limits::CLUSTER_KEY_AGE_MAX);
+        assert!(is_gone(8, later) && !is_gone(8, later.moved(-1)) && !is_gone(9, later));
     }
 
     #[test]

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use super::{
     entry_keys::ClusterKeys,
     identity::{Identity, IdentityError},
+    key_rows,
     member::Member,
 };
 use crate::{
@@ -119,7 +120,7 @@ impl Founder<'_> {
         };
         identity.write(&self.disk, self.data)?;
         let keys = ClusterKeys::open_or_create(SharedDisk::clone(&self.disk), self.keys.clone())?;
-        keys.ensure_first(self.now)?;
+        keys.ensure_first()?;
         self.append_genesis(&identity, log).await?;
         self.enter(&identity, &keys, registry)?;
         Ok(identity)
@@ -167,6 +168,7 @@ impl Founder<'_> {
         };
         registry.follow_log(identity.cluster, &CLUSTER_KINDS, |rows| {
             member.put(rows);
+            key_rows::put_time(rows, member.key, self.now);
             Ok(add_node(rows, &identity.name, &member.public)?)
         })
     }

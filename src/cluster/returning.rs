@@ -7,12 +7,13 @@ use super::{
     entry_keys::ClusterKeys,
     identity::Identity,
     joining::{JoinError, take_over},
+    key_rows::KeyRows,
     member::Member,
     member_client::{ClientError, MemberClient},
 };
 use crate::{
     files::SharedDisk,
-    registry::{EntryKeys as _, Registry, key_of},
+    registry::{Registry, key_of},
     shared_log::{EngineError, SharedLog},
 };
 
@@ -33,7 +34,8 @@ pub async fn is_left_behind(
     has_others: bool,
 ) -> bool {
     let (next, now) = (registry.log_position().applied.place + 1, registry.rows_so_far().now());
-    let is_gone = |key| keys.is_gone(key, now) || (has_others && keys.is_old(key, now));
+    let rows = KeyRows::seen(registry);
+    let is_gone = |key| keys.lacks_for_ever(key, &rows, now) || (has_others && keys.is_old(key, &rows, now));
     match log.read(next, 1).await {
         Ok(entries) => entries.first().and_then(|entry| key_of(&entry.bytes)).is_some_and(is_gone),
         Err(error) => matches!(error, EngineError::Trimmed { .. }),

@@ -16,8 +16,11 @@
 //! A member uses a new key once every member has published its number, or after a while, if one is away. So nobody waits for a key.
 //! Once it has a key, it uses that or the one before, and none that is older. So if each member has published key *k*, the entries
 //! that follow have key *k*, the one before it, or a newer one. All older keys are destroyed then: every entry under them is
-//! applied here. At the latest a key is destroyed when the log's retention is over, 30 days or less, from the hour on in which it was made.
-//! A node that was away longer takes no such key either: it takes the state of another one.
+//! applied here. At the latest a key is destroyed when the log's retention is over, 30 days or less, after it was made: [`KeyRows`] says when
+//! that was. A node that was away longer takes no such key either: it takes the state of another one.
+//!
+//! A key that nobody can open is used by nobody. The next one is made some seconds later, and is used at once by whoever gets it: so no member
+//! writes under the key before the useless one, once it says that it has the next one.
 //!
 //! A node that is removed has every key that there is then. So its removal leaves the mark [`NEW_KEY_WANTED`], and the next round of any
 //! member makes a key that the removed one does not get. Some seconds later no member that runs uses those that it has.
@@ -28,13 +31,14 @@ use tokio::time::{Instant, sleep};
 use zeroize::Zeroizing;
 
 use super::{
-    entry_keys::{ClusterKeys, RECEIVING, next_number, starts_at},
+    entry_keys::ClusterKeys,
     identity::Identity,
+    key_rows::{self, KeyRows},
     member::Member,
     sealing::{self, Purpose},
 };
 use crate::{
-    clock::SharedClock,
+    clock::{SharedClock, Timestamp},
     envelope::KeyringError,
     ids, limits,
     lock::lock,
@@ -73,10 +77,8 @@ pub enum RotationError {
 /// The rows that keys are about, at one moment.
 struct Seen {
     members: Vec<Member>,
-    /// The keys that are sealed to this node.
-    sealed: Vec<(u32, Vec<u8>)>,
-    /// Whether a node was removed since the last key was made.
-    is_key_wanted: bool,
+    keys: KeyRows,
+    now: Timestamp,
 }
 
 impl KeyRotation {
@@ -114,6 +116,7 @@ impl KeyRotation {
     /// If the keyring cannot be written, or the registry takes no change now.
     pub async fn tick(&self) -> Result<(), RotationError> {
         let seen = self.seen();
+        self.destroy(&seen)?;
         let Some(own) = seen.members.iter().find(|member| member.node == self.identity.node) else {
             // It was removed, or a copy of the store is older than its joining.
             return Ok(());
@@ -124,7 +127,7 @@ impl KeyRotation {
         unopened.map_or(Ok(()), |number| Err(RotationError::Unopened(number)))
     }
 
-    /// Publishes, destroys, and makes the next key if it is time.
+    /// Publishes, and makes the next key if it is time.
     async fn renew(&self, seen: &Seen, own: &Member) -> Result<(), RotationError> {
         let receiving = self.keys.receiving()?;
         let newest = self.keys.newest_number();
@@ -139,26 +142,15 @@ impl KeyRotation {
             return self.publish(newest, receiving).await;
         }
         self.keys.destroy_old_receiving()?;
-        self.destroy(seen)?;
-        let is_worn = starts_at(newest).plus(limits::CLUSTER_KEY_LIFETIME) <= self.clock.now();
-        if is_worn || seen.is_key_wanted {
+        if seen.keys.is_next_due(newest, published(&seen.members), seen.now) {
             self.rotate(newest).await?;
         }
         Ok(())
     }
 
     fn seen(&self) -> Seen {
-        let members = Member::all(&self.registry);
-        let mut seen = Seen { members, sealed: Vec::new(), is_key_wanted: false };
-        self.registry.rows_so_far().each(RowKind::EntryKey, |key, row| {
-            seen.is_key_wanted |= key == NEW_KEY_WANTED;
-            if let Some((number, node)) = read_key(key)
-                && node == self.identity.node
-            {
-                seen.sealed.push((number, row.to_vec()));
-            }
-        });
-        seen
+        let (members, keys) = (Member::all(&self.registry), KeyRows::seen(&self.registry));
+        Seen { members, keys, now: self.clock.now() }
     }
 
     fn purpose(&self, number: u32, node: NodeId) -> Purpose {
@@ -167,21 +159,31 @@ impl KeyRotation {
 
     /// Stores the keys that were sealed to this node. Gives the number of one that it cannot open.
     fn take(&self, seen: &Seen) -> Result<Option<u32>, RotationError> {
-        let mut unopened = None;
-        let (had, now) = (self.keys.newest_number(), self.clock.now());
+        let (mut unopened, mut newest) = (None, self.keys.newest_number());
         let receiving = self.keys.receiving_halves();
-        let is_due = |number| had < number && !self.keys.is_old(number, now);
-        for (number, sealed) in seen.sealed.iter().filter(|(number, _)| is_due(*number)) {
-            let purpose = self.purpose(*number, self.identity.node);
-            let opened = receiving.iter().find_map(|half| sealing::open(purpose, half, sealed));
+        let is_due = |number| {
+            seen.keys.is_to_come(number, newest, seen.now)
+                && !self.keys.is_old(number, &seen.keys, seen.now)
+        };
+        let own = seen.keys.sealed().iter().filter(|(_, node)| *node == self.identity.node);
+        let due: Vec<_> = own.map(|(number, _)| *number).filter(|it| is_due(*it)).collect();
+        for number in due {
+            let purpose = self.purpose(number, self.identity.node);
+            let opened = {
+                let rows = self.registry.rows_so_far();
+                let sealed = rows.get(RowKind::EntryKey, &key_rows::sealed_to(number, purpose.node));
+                sealed.and_then(|it| receiving.iter().find_map(|half| sealing::open(purpose, half, it)))
+            };
             let Some(key) = opened else {
-                unopened = Some(*number);
+                unopened = Some(number);
                 continue;
             };
             // Before another thread can use it.
-            self.keys.hold_back(Some(*number));
-            *lock(&self.taken) = Some((*number, Instant::now()));
-            self.keys.put(&[(*number, key)])?;
+            let is_next = !seen.keys.is_one_between(newest, number);
+            self.keys.hold_back(is_next.then_some(number));
+            *lock(&self.taken) = Some((number, Instant::now()));
+            self.keys.put(&[(number, key)])?;
+            newest = number;
             // An entry may wait for it.
             self.registry.nudge(self.registry.applied().place + 1);
         }
@@ -216,20 +218,18 @@ impl KeyRotation {
 
     /// Destroys the keys that no entry to come can have, and those that are too old.
     fn destroy(&self, seen: &Seen) -> Result<(), RotationError> {
-        let numbers = self.keys.numbers();
+        let mut numbers = self.keys.numbers();
         let everywhere = everywhere(&seen.members);
         let published = numbers.iter().filter(|number| **number <= everywhere).count();
         // The last of these and the one before it may still be used.
         let unused = published.saturating_sub(2);
-        let now = self.clock.now();
-        let newest = self.keys.newest_number();
-        let dead: Vec<_> = numbers
-            .iter()
-            .enumerate()
-            .filter(|(at, number)| {
-                **number != newest && (*at < unused || self.keys.is_old(**number, now))
-            })
-            .map(|(_, number)| *number)
+        // The newest one stays.
+        numbers.pop();
+        let is_old = |number| self.keys.is_old(number, &seen.keys, seen.now);
+        let all = numbers.into_iter().enumerate();
+        let dead: Vec<_> = all
+            .filter(|(at, number)| *at < unused || is_old(*number))
+            .map(|(_, number)| number)
             .collect();
         if !dead.is_empty() {
             self.keys.destroy(&dead)?;
@@ -237,37 +237,44 @@ impl KeyRotation {
         Ok(())
     }
 
-    /// Makes the key behind `newest`, unless another node did and has removed none since.
+    /// Makes the key behind the last one, unless another node did.
     async fn rotate(&self, newest: u32) -> Result<(), RotationError> {
         let (cluster, keys) = (self.identity.cluster, Arc::clone(&self.keys));
         let plan = move |rows: &mut Rows<'_>| {
+            let (seen, now) = (KeyRows::of(rows), rows.now());
             let members = rows.all(RowKind::Member);
             let members: Vec<_> =
                 members.iter().filter_map(|(name, row)| Member::read(name, row)).collect();
-            let sealed: Vec<_> =
-                rows.all(RowKind::EntryKey).iter().filter_map(|(key, _)| read_key(key)).collect();
-            let last = sealed.iter().map(|(number, _)| *number).fold(newest, u32::max);
-            let is_wanted = rows.get(RowKind::EntryKey, NEW_KEY_WANTED).is_some();
-            if newest < last && !is_wanted {
+            if !seen.is_next_due(newest, published(&members), now) {
                 return Ok(());
             }
+            let (last, everywhere) = (seen.last(newest, now), everywhere(&members));
             rows.remove(RowKind::EntryKey, NEW_KEY_WANTED);
-            let everywhere = everywhere(&members);
-            for (number, node) in sealed {
-                let is_member = members.iter().any(|member| member.node == node);
-                if number <= everywhere || keys.is_old(number, rows.now()) || !is_member {
-                    rows.remove(RowKind::EntryKey, &write_key(number, node));
+            for (number, node) in seen.sealed() {
+                let is_member = members.iter().any(|member| member.node == *node);
+                let is_planted = last < *number;
+                let is_old = keys.is_old(*number, &seen, now);
+                if *number <= everywhere || is_planted || is_old || !is_member {
+                    rows.remove(RowKind::EntryKey, &key_rows::sealed_to(*number, *node));
                 }
             }
-            let number = next_number(last, rows.now());
+            // No node has a key of that age.
+            let age = limits::CLUSTER_KEY_AGE_MAX;
+            for number in seen.timed() {
+                if last < number || number < last && seen.is_old(number, newest, age, now) {
+                    key_rows::remove_time(rows, number);
+                }
+            }
+            let number = last + 1;
             let mut key = Zeroizing::new([0; 32]);
             ids::fill_random(key.as_mut());
-            for member in members {
-                let purpose = Purpose { cluster, number, node: member.node };
-                if let Some(sealed) = sealing::seal(purpose, &member.receiving, &key) {
-                    rows.put(RowKind::EntryKey, &write_key(number, member.node), None, sealed);
+            for Member { node, receiving, .. } in &members {
+                let purpose = Purpose { cluster, number, node: *node };
+                if let Some(sealed) = sealing::seal(purpose, receiving, &key) {
+                    rows.put(RowKind::EntryKey, &key_rows::sealed_to(number, *node), None, sealed);
                 }
             }
+            key_rows::put_time(rows, number, now);
             Ok(())
         };
         self.registry.change_rows::<_, ChangeError>(plan).await?;
@@ -275,27 +282,14 @@ impl KeyRotation {
     }
 }
 
+/// The newest key that some member says it has.
+fn published(members: &[Member]) -> u32 {
+    members.iter().map(|member| member.key).max().unwrap_or(0)
+}
+
 /// The newest key that every member has.
 fn everywhere(members: &[Member]) -> u32 {
     members.iter().map(|member| member.key).min().unwrap_or(0)
-}
-
-/// The key of a row: the number of the key of entries, and the member to which it is sealed.
-fn write_key(number: u32, node: NodeId) -> Vec<u8> {
-    [&number.to_be_bytes()[..], &node.0.to_be_bytes()].concat()
-}
-
-/// Whether the row of [`RowKind::EntryKey`] with this key is about a key of entries that is newer than the one numbered `newest`.
-pub fn is_of_newer_key(row_key: &[u8], newest: u32) -> bool {
-    read_key(row_key).is_some_and(|(number, _)| newest < number)
-}
-
-/// None also for the number of a receiving key: a row must not replace one.
-fn read_key(key: &[u8]) -> Option<(u32, NodeId)> {
-    let (number, node) = key.split_first_chunk()?;
-    let number = u32::from_be_bytes(*number);
-    let node = NodeId(u64::from_be_bytes(node.try_into().ok()?));
-    (number < RECEIVING).then_some((number, node))
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     api::{ClusterReport, MemberReport, QuotaNews, QuotaReceipt, SharedKeys, read_json},
     audit::{Call, Filters},
-    cluster::{ClusterKeys, EngineMember, Peers, is_of_newer_key},
+    cluster::{ClusterKeys, EngineMember, KeyRows, Peers},
     doctor::ClusterFacts,
     http::{
         body::read_json_text,
@@ -28,7 +28,7 @@ use crate::{
     limits,
     operators::{Operators, Role},
     quota::Quota,
-    registry::{ClusterId, CopyFor, NodeId, Registry, RowKind},
+    registry::{ClusterId, CopyFor, NodeId, Registry},
     shared_log::etcd::{Etcd, Probed},
 };
 
@@ -192,10 +192,8 @@ pub(super) async fn keys(
 ) -> Result<Response, Problem> {
     let (_, authority) = gate.admit(&headers, Role::Member)?;
     let node = node.ok_or_else(in_no_cluster)?;
-    let (newest, mut is_behind) = (node.keys.newest_number(), false);
-    let is_newer = |key: &[u8], _: &[u8]| is_behind |= is_of_newer_key(key, newest);
-    registry.rows_so_far().each(RowKind::EntryKey, is_newer);
-    if is_behind {
+    let now = registry.rows_so_far().now();
+    if node.keys.is_behind(&KeyRows::seen(&registry), now) {
         return Err(lacks_key());
     }
     let read = move || {

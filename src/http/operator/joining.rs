@@ -17,7 +17,7 @@ use super::{
 use crate::{
     api::{JoinAnswer, JoinRequest},
     audit::{Call, Filters},
-    cluster::{Member, is_member_address, is_of_newer_key, shown},
+    cluster::{KeyRows, Member, is_member_address, shown},
     http::{
         auth::bearer,
         body::JsonBody,
@@ -27,7 +27,7 @@ use crate::{
     ids,
     operators::{OperatorsError, TokenHash, invited, is_node_name, take_invite},
     registry::{
-        ChangeError, ClusterId, EntryFormat, NodeId, NodePublicKey, Registry, RowKind, Rows,
+        ChangeError, ClusterId, EntryFormat, NodeId, NodePublicKey, Registry, Rows,
     },
 };
 
@@ -91,8 +91,7 @@ pub(super) async fn join(
     let number = NodeId(ids::random_u64());
     let keys = node.keys;
     let plan = move |rows: &mut Rows<'_>| {
-        let newest = keys.newest_number();
-        if rows.all(RowKind::EntryKey).iter().any(|(key, _)| is_of_newer_key(key, newest)) {
+        if keys.is_behind(&KeyRows::of(rows), rows.now()) {
             return Err(JoinError::Behind);
         }
         let found = take_invite(rows, token, &joining.public)?;
@@ -103,7 +102,7 @@ pub(super) async fn join(
             address: joining.address.clone(),
             format: joining.format,
             joined_at: rows.now(),
-            key: newest,
+            key: keys.newest_number(),
             receiving: joining.receiving,
             public: joining.public,
         };

@@ -22,8 +22,14 @@ pub trait EntryKeys: Send + Sync {
     /// The key with this number. None if the node does not have it, or does not have it yet.
     fn find(&self, id: u32) -> Option<Arc<EntryKey>>;
 
-    /// Whether the node does not have the key with this number and never gets it: it was destroyed.
-    fn is_gone(&self, _id: u32, _now: Timestamp) -> bool {
+    /// Whether the node does not have the key with this number and never gets it: it was destroyed. `rows` are those of
+    /// [`RowKind::EntryKey`](crate::registry::RowKind::EntryKey), key and value, as the entry before left them.
+    fn is_gone(
+        &self,
+        _id: u32,
+        _rows: &mut dyn Iterator<Item = (&[u8], &[u8])>,
+        _now: Timestamp,
+    ) -> bool {
         false
     }
 }

@@ -96,7 +96,7 @@ impl Writer {
 
     fn is_key_gone(&self, key: u32) -> bool {
         let now = self.shared.clock.now();
-        self.log.as_ref().is_some_and(|log| log.is_key_gone(key, now))
+        self.log.as_ref().is_some_and(|log| log.is_key_gone(key, &self.shared.rows(), now))
     }
 
     fn wait_for_key(&mut self, error: EntryError) {

@@ -196,8 +196,9 @@ impl LogEnd {
     }
 
     /// Whether the key with this number is missing and never comes.
-    pub(super) fn is_key_gone(&self, key: u32, now: Timestamp) -> bool {
-        self.member.keys.is_gone(key, now)
+    pub(super) fn is_key_gone(&self, key: u32, rows: &ExpiringRows, now: Timestamp) -> bool {
+        let rows = rows.each(RowKind::EntryKey);
+        self.member.keys.is_gone(key, &mut rows.map(|(key, row)| (key, &*row.value)), now)
     }
 
     /// Appends an entry behind the last one.

@@ -25,6 +25,8 @@ pub(super) const DAY: u64 = 24 * HOUR;
 pub(super) struct Days {
     pub(super) trio: Trio,
     offset: u64,
+    /// The offset at which the key of entries was made that nodes use now, and its number at the least.
+    key: (u64, u32),
     clock: PathBuf,
     _folder: TempDir,
 }
@@ -35,7 +37,7 @@ impl Days {
         let folder = tempfile::tempdir().unwrap();
         let clock = folder.path().join("offset");
         let trio = Trio::stopped(&[]).await;
-        let mut days = Self { trio, offset: 0, clock, _folder: folder };
+        let mut days = Self { trio, offset: 0, key: (0, 1), clock, _folder: folder };
         days.write();
         for node in &mut days.trio.nodes {
             Self::follow(node, &days.clock);
@@ -77,6 +79,11 @@ impl Days {
     /// Lets time pass. `running` are the nodes that run, which change the key of entries if a day is over.
     pub(super) async fn pass(&mut self, seconds: u64, running: &[usize]) {
         self.offset += seconds;
+        if self.key.0 + DAY <= self.offset {
+            let newest = |node: &Server| thief::numbers(&node.data)?.pop();
+            let newest = self.trio.nodes.iter().filter_map(newest).max().expect("there is a key");
+            self.key = (self.offset, newest + 1);
+        }
         self.write();
         // Each node compares its clocks each second. Until all have done so, one takes the others' clocks for wrong.
         sleep(Duration::from_millis(1_200)).await;
@@ -92,9 +99,8 @@ impl Days {
 
     /// Waits until these nodes have the key of the last 24 hours.
     pub(super) async fn until_keys_are_of_today(&self, running: &[usize]) {
-        let yesterday =
-            u32::try_from(self.now().minus(Duration::from_secs(DAY)).as_secs() / HOUR).unwrap();
-        self.until_keys(running, |numbers| numbers.last().is_some_and(|it| yesterday <= *it)).await;
+        let least = self.key.1;
+        self.until_keys(running, |numbers| numbers.last().is_some_and(|it| least <= *it)).await;
     }
 
     /// Waits until the keys of entries of these nodes are so.

@@ -114,12 +114,16 @@ async fn who_joins_at_a_node_that_lacks_the_newest_key_waits_for_it() {
     good(&trio.join(2, &trio.invite("c")));
     let [a, _, c] = &trio.nodes[..] else { unreachable!() };
     let (registry, keys) = in_process(&trio, c).await;
-    // It is sealed to nobody, so node a never has it.
-    let (number, nobody) = (keys.newest_number() + 1_000, 7_u64);
-    let row = [&number.to_be_bytes()[..], &nobody.to_be_bytes()].concat();
-    let key = row.clone();
+    // Node c says that it has a key which is sealed to nobody else, so node a never has it.
+    let number = keys.newest_number() + 1;
+    let says = move |rows: &mut Rows<'_>, key: u32| {
+        let own = rows.get(RowKind::Member, b"c").and_then(|row| Member::read(b"c", row)).unwrap();
+        Member { key, ..own }.put(rows);
+    };
     let put = move |rows: &mut Rows<'_>| {
-        rows.put(RowKind::EntryKey, &key, None, vec![1]);
+        let micros = rows.now().as_micros().to_be_bytes().to_vec();
+        rows.put(RowKind::EntryKey, &number.to_be_bytes(), None, micros);
+        says(rows, number);
         Ok::<_, ChangeError>(())
     };
     registry.change_rows(put).await.unwrap();
@@ -147,7 +151,8 @@ async fn who_joins_at_a_node_that_lacks_the_newest_key_waits_for_it() {
     let comes = thread::spawn(move || {
         thread::sleep(pause);
         let remove = move |rows: &mut Rows<'_>| {
-            rows.remove(RowKind::EntryKey, &row);
+            rows.remove(RowKind::EntryKey, &number.to_be_bytes());
+            says(rows, number - 1);
             Ok::<_, ChangeError>(())
         };
         CALLS.block_on(removed.change_rows(remove)).unwrap();
