@@ -39,7 +39,7 @@ pub const WAITING_BODIES_BYTES_MAX: usize = 32 * 1024 * 1024;
 pub const BATCH_HANDLES_MAX: usize = 1_000;
 /// Bytes of a device's display name.
 pub const DEVICE_NAME_BYTES_MAX: usize = 128;
-/// Bytes of the token in an `Authorization` header. Valid ones are far shorter, but that of a node, which has 131.
+/// Bytes of the token in an `Authorization` header. Valid ones are far shorter, but that of a node, which has 137.
 pub const TOKEN_BYTES_MAX: usize = 160;
 /// Open connections of one listening socket; each thread of the phones' listener has its own. Further ones are closed.
 pub const CONNECTIONS_MAX: usize = 16_384;

@@ -63,7 +63,7 @@ pub(super) struct DataDirectory {
 }
 
 impl DataDirectory {
-    fn path(&self) -> anyhow::Result<PathBuf> {
+    pub(super) fn path(&self) -> anyhow::Result<PathBuf> {
         self.config.check_named()?;
         Ok(match &self.data {
             Some(data) => data.clone(),

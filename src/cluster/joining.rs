@@ -26,9 +26,11 @@ use super::{
     member_client::{ClientError, JoinRequest, MemberClient},
 };
 use crate::{
+    clock::SharedClock,
     envelope::{KeyFiles, KeyringError},
     files::{self, AtomicFile, SharedDisk},
     limits,
+    operators::inviter,
     registry::{ClusterId, EntryFormat, NodeId, cluster_of},
     shared_log::{EngineError, Head, SharedLog},
     verification::{HashKey, HashKeyError},
@@ -57,6 +59,9 @@ pub enum JoinError {
         "cluster.engine holds no log under cluster.prefix: it is another engine than the cluster's, or the prefix is another one"
     )]
     NoLog,
+    /// The token is none of an invite.
+    #[error("this is no token of an invite; `dispatchd cluster invite NAME` on a member makes one")]
+    NoInvite,
     /// The other node refuses, or gives no answer.
     #[error("{0}")]
     Client(#[from] ClientError),
@@ -100,6 +105,8 @@ pub struct Candidate<'a> {
     pub address: String,
     /// The file of who vouches for the members' certificates.
     pub members_ca: &'a Path,
+    /// The clock of this machine.
+    pub clock: SharedClock,
 }
 
 impl Candidate<'_> {
@@ -142,11 +149,14 @@ impl Candidate<'_> {
         log: &dyn SharedLog,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Identity, JoinError> {
+        // The member that is asked must not say who it is: it could name another one, and get what this node signs for that.
+        let asked = inviter(invite).ok_or(JoinError::NoInvite)?;
         // Before the invite is used.
         let cluster = cluster_in(log).await?;
         let keys = ClusterKeys::open_or_create(SharedDisk::clone(&self.disk), self.keys.clone())?;
         let mut identity = Identity::joining(cluster, self.name.clone());
-        let client = MemberClient::new(&identity, self.members_ca)?;
+        let client = MemberClient::new(&identity, self.members_ca, self.clock.clone())?;
+
         let request = JoinRequest {
             name: self.name.clone(),
             address: self.address.clone(),
@@ -157,7 +167,7 @@ impl Candidate<'_> {
         };
         let answer = patiently(async || client.join(address, invite, &request).await).await?;
         identity.node = number(&answer.node)?;
-        let from = Callee { address, node: number(&answer.asked)? };
+        let from = Callee { address, node: asked };
         take_over(self.data, &self.disk, &client, from, &keys, progress).await?;
         identity.write(&self.disk, self.data)?;
         let marker = joining_marker(self.data);

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::{identity::Identity, member::Callee, report::MemberReport};
 use crate::{
+    clock::SharedClock,
     files, limits,
     operators::node_token,
     quota::{QuotaNews, QuotaReceipt},
@@ -49,9 +50,6 @@ pub struct JoinAnswer {
     /// The number of the node, in hexadecimal.
     #[schema(example = "00c0ffee00c0ffee")]
     pub node: String,
-    /// The number of the node that answers: the one that joins signs its calls for it.
-    #[schema(example = "00decaf000decaf0")]
-    pub asked: String,
 }
 
 /// The secrets that all nodes share.
@@ -113,12 +111,13 @@ impl ClientError {
     }
 }
 
-/// Asks other nodes. Shows each of them a token for that one alone.
+/// Asks other nodes. Shows each of them a token for that one alone, of this hour.
 #[derive(Clone)]
 pub struct MemberClient {
     http: Client,
     cluster: ClusterId,
     key: Arc<NodeKey>,
+    clock: SharedClock,
 }
 
 impl MemberClient {
@@ -127,7 +126,11 @@ impl MemberClient {
     ///
     /// # Errors
     /// If the file cannot be used.
-    pub fn new(own: &Identity, members_ca: &Path) -> Result<Self, ClientError> {
+    pub fn new(
+        own: &Identity,
+        members_ca: &Path,
+        clock: SharedClock,
+    ) -> Result<Self, ClientError> {
         // The token goes to that node alone: not to a proxy, nor to where it redirects.
         let mut http = Client::builder().no_proxy().redirect(Policy::none()).referer(false);
         if !members_ca.as_os_str().is_empty() {
@@ -146,7 +149,7 @@ impl MemberClient {
             .read_timeout(limits::CLUSTER_STATE_PATIENCE)
             .build();
         let (cluster, key) = (own.cluster, Arc::new(own.key()));
-        Ok(Self { http: http.map_err(unanswered)?, cluster, key })
+        Ok(Self { http: http.map_err(unanswered)?, cluster, key, clock })
     }
 
     fn get(&self, to: Callee<'_>, path: &str) -> RequestBuilder {
@@ -154,7 +157,7 @@ impl MemberClient {
     }
 
     fn signed(&self, to: Callee<'_>, request: RequestBuilder) -> RequestBuilder {
-        request.bearer_auth(&*node_token(&self.key, self.cluster, to.node))
+        request.bearer_auth(&*node_token(&self.key, self.cluster, to.node, self.clock.now()))
     }
 
     /// What a node tells of itself.

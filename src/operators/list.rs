@@ -109,10 +109,29 @@ impl Operators {
         in_order(found.into_iter().collect())
     }
 
-    /// The operator whose token this is. The comparison takes the same time wherever tokens differ. A node's token must be for this node.
+    /// The operator whose token this is. The comparison takes the same time wherever tokens differ. A node's token must be for this node, and
+    /// of about this hour.
     pub fn authenticate(&self, token: &str) -> Result<Option<Operator>, OperatorsError> {
+        let now = self.registry.rows_so_far().now();
+        self.find(token, |token| token.is_of(now))
+    }
+
+    /// The same, but a node's token may be of any hour.
+    pub fn authenticate_at_any_hour(
+        &self,
+        token: &str,
+    ) -> Result<Option<Operator>, OperatorsError> {
+        self.find(token, |_| true)
+    }
+
+    fn find(
+        &self,
+        token: &str,
+        is_timely: impl FnOnce(&NodeToken) -> bool,
+    ) -> Result<Option<Operator>, OperatorsError> {
+        let own = self.registry.node();
         let of_node = NodeToken::read(token)
-            .filter(|token| self.registry.node().is_some_and(|own| token.is_for(own)));
+            .filter(|token| is_timely(token) && own.is_some_and(|own| token.is_for(own)));
         let hash = of_node.as_ref().map_or_else(|| TokenHash::of(token), NodeToken::hash);
         let mut found = None;
         // Every operator is compared, so that the time does not tell which one it is.

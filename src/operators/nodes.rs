@@ -1,7 +1,11 @@
 //! Nodes of a cluster: the invites by which they join, and the operators as whom they call each other.
 //!
 //! An invite is a row with an end: its key is the hash of a token, its value the name of the node. Whoever has the token may join under
-//! that name, once. Every node has the row, so the token is good at each of them.
+//! that name, once, at the node that made it.
+//!
+//! ```text
+//! di_ · 16 hexadecimal digits: the number of that node · _ · base64url of 32 random bytes
+//! ```
 
 use super::{
     error::OperatorsError,
@@ -10,7 +14,7 @@ use super::{
 };
 use crate::{
     limits,
-    registry::{NodePublicKey, RowKind, Rows, RowsView},
+    registry::{NodeId, NodePublicKey, RowKind, Rows, RowsView},
 };
 
 /// What the name of a node's operator begins with.
@@ -26,15 +30,16 @@ pub struct NewInvite {
 }
 
 impl NewInvite {
-    /// An invite with a fresh token for the node of this name.
+    /// An invite with a fresh token for the node of this name, to be used at the node `by`.
     ///
     /// # Errors
     /// If no node can have this name.
-    pub fn new(node: &str) -> Result<Self, OperatorsError> {
+    pub fn new(node: &str, by: NodeId) -> Result<Self, OperatorsError> {
         if !is_node_name(node) {
             return Err(OperatorsError::NodeName);
         }
-        Ok(Self { node: node.to_owned(), token: OperatorToken::beginning_with(INVITE_PREFIX) })
+        let prefix = format!("{INVITE_PREFIX}{:016x}_", by.0);
+        Ok(Self { node: node.to_owned(), token: OperatorToken::beginning_with(&prefix) })
     }
 
     /// Its token.
@@ -45,6 +50,14 @@ impl NewInvite {
     pub(super) fn token_hash(&self) -> TokenHash {
         TokenHash::of(self.token.reveal())
     }
+}
+
+/// The number of the node at which the invite with this token was made. It is good there only: who joins signs its first calls for that node,
+/// and could be told any number by another one. None if the text is no token of an invite.
+pub fn inviter(token: &str) -> Option<NodeId> {
+    let (number, _) = token.strip_prefix(INVITE_PREFIX)?.split_once('_')?;
+    let number = (number.len() == 16).then(|| u64::from_str_radix(number, 16).ok())??;
+    Some(NodeId(number))
 }
 
 /// Whether a node could have this name: an operator's name, but short enough that the name of its own operator is one, too.
@@ -318,10 +331,18 @@ mod tests {
         let longest = "n".repeat(limits::CLUSTER_NODE_NAME_BYTES_MAX);
         assert!(is_node_name(&longest) && is_name(&operator_name(&longest)));
         assert!(!is_node_name(&format!("{longest}n")) && !is_node_name("") && !is_node_name("a/b"));
-        assert_eq!(NewInvite::new("a b").map(drop), Err(OperatorsError::NodeName));
+        assert_eq!(NewInvite::new("a b", NodeId(7)).map(drop), Err(OperatorsError::NodeName));
+    }
+
+    #[test]
+    fn an_invite_says_which_node_made_it() {
+        assert_eq!(inviter(new("b").token().reveal()), Some(NodeId(7)));
+        for none in ["", "di_", "di_x", "do_0000000000000007_x", "di_7_x", "di_0000000000000007"] {
+            assert_eq!(inviter(none), None, "{none}");
+        }
     }
 
     fn new(node: &str) -> NewInvite {
-        NewInvite::new(node).unwrap()
+        NewInvite::new(node, NodeId(7)).unwrap()
     }
 }

@@ -62,7 +62,11 @@ impl Membership {
     /// # Errors
     /// If configuration and directory do not fit together, a file of the node cannot be used, or the engine refuses it. An engine that
     /// does not answer is no error: requests wait for it behind the fence.
-    pub(super) async fn open(config: &Config, disk: &SharedDisk) -> anyhow::Result<Option<Self>> {
+    pub(super) async fn open(
+        config: &Config,
+        disk: &SharedDisk,
+        clock: &SharedClock,
+    ) -> anyhow::Result<Option<Self>> {
         let data = &config.server.data;
         let identity = match (Identity::read(data)?, config.cluster.is_on()) {
             (None, false) => return Ok(None),
@@ -114,7 +118,7 @@ impl Membership {
         };
         let keys = Arc::new(keys.with_retention(config.log.retention));
         let members_ca = &config.cluster.members_ca;
-        let client = MemberClient::new(&identity, members_ca)?;
+        let client = MemberClient::new(&identity, members_ca, Arc::clone(clock))?;
         let member = LogMember {
             log: Arc::clone(&engine) as _,
             runtime: handle,

@@ -108,7 +108,8 @@ impl Server {
     /// or an address is in use; the message says which and what to do.
     pub async fn start(config: &Config, machine: SharedMachine) -> anyhow::Result<Self> {
         let directory = Directory::open(config.clone(), machine).await?;
-        let membership = Membership::open(config, &directory.disk).await?;
+        let clock: SharedClock = Arc::clone(&directory.clock) as _;
+        let membership = Membership::open(config, &directory.disk, &clock).await?;
         let node = membership.as_ref();
         let node = node.map(|it| (it.member.clone(), Some(it.parts.clone())));
         let mut server = Self::start_in(directory, config, node).await?;

@@ -7,13 +7,15 @@ use crate::{
         note::note,
         operator::{DataDirectory, show},
     },
+    cluster::Identity,
     operators::{NewInvite, OperatorsError},
 };
 
 /// Invites the node `name`, and prints the token.
 pub(super) fn invite(name: &str, data: &DataDirectory) -> anyhow::Result<()> {
-    let new = NewInvite::new(name)?;
     let server = data.existing()?;
+    let identity = Identity::read(&data.path()?)?.ok_or(OperatorsError::NoCluster)?;
+    let new = NewInvite::new(name, identity.node)?;
     server.check_invite(&new)?;
     // Shown before it is valid, as an operator's token.
     show(new.token(), "no node was invited")?;
@@ -27,7 +29,7 @@ pub(super) fn invite(name: &str, data: &DataDirectory) -> anyhow::Result<()> {
     })?;
     note!(
         "dispatchd: the token lets {name} join once, within an hour: `dispatchd cluster join URL --token-file FILE` there, with the address \
-         of this server's operators' listener"
+         of this server's operators' listener and no other"
     );
     Ok(())
 }

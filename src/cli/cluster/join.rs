@@ -1,6 +1,6 @@
 //! `dispatchd cluster join`: a data directory becomes that of a node.
 
-use std::{net::IpAddr, path::PathBuf};
+use std::{net::IpAddr, path::PathBuf, sync::Arc};
 
 use anyhow::Context as _;
 use clap::Args;
@@ -11,6 +11,7 @@ use crate::{
         address::origin, client::block_on, config::ConfigFile, errors::UsageError,
         listener::Listener, note::note, progress::ProgressView, variables::token,
     },
+    clock::SystemClock,
     cluster::{Candidate, ClusterKeys},
     files::{DataDirectory, OsDisk},
     shared_log::etcd::Etcd,
@@ -19,7 +20,7 @@ use crate::{
 
 #[derive(Args)]
 pub(in crate::cli) struct Join {
-    /// The operators' listener of a member, such as https://10.0.0.1:8081
+    /// The operators' listener of the member that made the invite, such as https://10.0.0.1:8081
     #[arg(value_name = "URL")]
     member: String,
     /// The token that `dispatchd cluster invite` printed on a member. Other users of this machine may see it; --token-file hides it
@@ -70,6 +71,7 @@ impl Join {
                 .map_err(|why| UsageError(format!("cluster.node {why}")))?,
             address: config.cluster.origin(config.server.operators, config.tls.is_for_operators()),
             members_ca: &config.cluster.members_ca,
+            clock: Arc::new(SystemClock),
         };
         candidate.clear()?;
         let view = ProgressView::stderr();

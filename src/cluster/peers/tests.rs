@@ -78,7 +78,7 @@ async fn peers(folder: &std::path::Path, others: Vec<Member>) -> Peers {
     registry.change_rows(put).await.unwrap();
     let identity = Identity::joining(ClusterId([1; 16]), "a".to_owned());
     let identity = Identity { node: NodeId(1), ..identity };
-    let client = MemberClient::new(&identity, std::path::Path::new("")).unwrap();
+    let client = MemberClient::new(&identity, std::path::Path::new(""), clock.clone()).unwrap();
     let log = Arc::new(MemoryLog::new().handle());
     Peers::new(identity, registry, log, clock, client)
 }

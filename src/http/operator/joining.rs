@@ -25,7 +25,7 @@ use crate::{
         query::NoParameters,
     },
     ids,
-    operators::{OperatorsError, TokenHash, invited, is_node_name, take_invite},
+    operators::{OperatorsError, TokenHash, invited, inviter, is_node_name, take_invite},
     registry::{
         ChangeError, ClusterId, EntryFormat, NodeId, NodePublicKey, Registry, Rows,
     },
@@ -35,6 +35,8 @@ use crate::{
 pub(super) struct Invited {
     token: TokenHash,
     node: String,
+    /// The member that made the invite.
+    by: Option<NodeId>,
 }
 
 impl<S: Sync> FromRequestParts<S> for Invited
@@ -46,9 +48,10 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let registry: Arc<Registry> = FromRef::from_ref(state);
         let rows = registry.rows().map_err(|_| ChangeError::Loading)?;
-        let token = bearer(&parts.headers).map(TokenHash::of).ok_or_else(not_invited)?;
+        let text = bearer(&parts.headers).ok_or_else(not_invited)?;
+        let (token, by) = (TokenHash::of(text), inviter(text));
         let node = invited(&rows, token).ok_or_else(not_invited)?.to_owned();
-        Ok(Self { token, node })
+        Ok(Self { token, node, by })
     }
 }
 
@@ -66,6 +69,7 @@ fn not_invited() -> Problem {
     responses(
         (status = 200, description = "The node is a member", body = JoinAnswer),
         (status = 400, description = "`request-invalid`: the server is in no cluster; there is a member of this name; the invite is for another name; \
+                                      another member made it; \
                                       the node is too old"),
         (status = 401, description = "`token-invalid`: the invite was used, or its hour is over"),
         (status = 503, description = "`registry-loading`; `registry-unwritable`; `log-unwritable`; `audit-unwritable`; `overloaded`; \
@@ -82,8 +86,12 @@ pub(super) async fn join(
     JsonBody(request): JsonBody<JoinRequest>,
 ) -> Result<Json<JoinAnswer>, Problem> {
     let node = node.ok_or_else(in_no_cluster)?;
+    if invited.by != Some(node.node) {
+        let detail = "another member made this invite: join at that one, or run `dispatchd cluster invite` on this one";
+        return Err(Problem::new(Code::RequestInvalid, detail));
+    }
     let joining = check(&invited, node.cluster, request)?;
-    let Invited { token, node: name } = invited;
+    let Invited { token, node: name, .. } = invited;
     let by = format!("invite:{name}");
     let note = move || gate.records.note(&by, Call::ClusterJoin, &Filters::none());
     let audited = spawn_blocking(note).await;
@@ -112,7 +120,7 @@ pub(super) async fn join(
     match registry.change_rows(plan).await {
         Ok(()) => {
             audited.finish();
-            Ok(Json(JoinAnswer { node: shown(number), asked: shown(node.node) }))
+            Ok(Json(JoinAnswer { node: shown(number) }))
         }
         Err(error) => {
             let refused = Problem::from(error);

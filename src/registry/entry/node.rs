@@ -35,8 +35,8 @@ pub struct NodePublicKey(pub [u8; 32]);
 pub enum Statement<'a> {
     /// It wrote the entry with these bytes.
     Entry(&'a [u8]),
-    /// It calls the node of this number, in this cluster.
-    Call(ClusterId, NodeId),
+    /// It calls the node of this number, in this cluster, in the hour of this number.
+    Call(ClusterId, NodeId, u32),
 }
 
 impl Statement<'_> {
@@ -45,8 +45,9 @@ impl Statement<'_> {
             Self::Entry(bytes) => {
                 [&b"dispatchd entry"[..], digest(&SHA256, bytes).as_ref()].concat()
             }
-            Self::Call(cluster, node) => {
-                [&b"dispatchd call"[..], &cluster.0, &node.0.to_be_bytes()].concat()
+            Self::Call(cluster, node, hour) => {
+                let numbers = [&node.0.to_be_bytes()[..], &hour.to_be_bytes()].concat();
+                [&b"dispatchd call"[..], &cluster.0, &numbers].concat()
             }
         }
     }
@@ -86,13 +87,14 @@ mod tests {
     #[test]
     fn a_statement_is_its_owners_and_no_other_statement() {
         let (own, other) = (NodeKey::new(&[1; 32]), NodeKey::new(&[2; 32]));
-        let call = Statement::Call(ClusterId([3; 16]), NodeId(4));
+        let call = Statement::Call(ClusterId([3; 16]), NodeId(4), 5);
         let signature = own.sign(call);
         assert!(own.public().has_signed(call, &signature));
         assert!(!other.public().has_signed(call, &signature));
         for another in [
-            Statement::Call(ClusterId([3; 16]), NodeId(5)),
-            Statement::Call(ClusterId([0; 16]), NodeId(4)),
+            Statement::Call(ClusterId([3; 16]), NodeId(5), 5),
+            Statement::Call(ClusterId([0; 16]), NodeId(4), 5),
+            Statement::Call(ClusterId([3; 16]), NodeId(4), 6),
             Statement::Entry(&call.bytes()),
             Statement::Entry(b""),
         ] {

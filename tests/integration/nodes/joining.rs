@@ -2,7 +2,11 @@
 
 use std::fs;
 
-use dispatchd::{cluster::Identity, operators::node_token};
+use dispatchd::{
+    clock::{Clock as _, SystemClock},
+    cluster::Identity,
+    operators::node_token,
+};
 use reqwest::{Method, StatusCode};
 
 use super::trio::{Trio, good, said};
@@ -21,6 +25,12 @@ async fn nodes_that_joined_are_one_directory() {
     trio.nodes[0].prove(&ann, HANDLE).await;
     for node in [1, 2] {
         let token = trio.invite(["a", "b", "c"][node]);
+        if node == 2 {
+            // Another member could have it sign what is good at node a.
+            let words = ["cluster", "join", &trio.nodes[1].operators, "--token", &token];
+            let elsewhere = run(&mut trio.nodes[2].command_for(&words));
+            assert!(said(&elsewhere).contains("another member made this invite"), "{}", said(&elsewhere));
+        }
         good(&trio.join(node, &token));
         let again = trio.join(node, &token);
         assert!(
@@ -70,7 +80,7 @@ async fn nodes_that_joined_are_one_directory() {
     }
     // No node's token opens what people read, and a person's token opens nothing of the nodes.
     let [of_a, of_b] = [a, b].map(|node| Identity::read(&node.data).unwrap().unwrap());
-    let token = node_token(&of_b.key(), of_b.cluster, of_a.node);
+    let token = node_token(&of_b.key(), of_b.cluster, of_a.node, SystemClock.now());
     assert_eq!(Reply::to(a.operator(&token, "/v1/cluster/member")).await.status, 200);
     for path in ["/v1/log", "/v1/registry", "/v1/registry/snapshot", "/v1/cluster", "/metrics"] {
         Reply::to(a.operator(&token, path)).await.refuses(403, "role-insufficient");
@@ -88,7 +98,8 @@ async fn who_may_not_join_is_told_why() {
         assert!(!output.status.success() && said(&output).contains(why), "{}", said(&output));
         assert!(!trio.nodes[node].data.join("cluster.json").exists());
     };
-    refused(1, "di_nobody", "there is no such invite");
+    refused(1, "di_nobody", "this is no token of an invite");
+    refused(1, &format!("di_{:016x}_nobody", 7), "there is no such invite");
     let of_c = trio.invite("c");
     refused(1, &of_c, "the invite is for a node of another name");
     // An attempt that failed leaves nothing in the way of the next one.

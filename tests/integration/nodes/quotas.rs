@@ -1,6 +1,10 @@
 //! The nodes count quotas together.
 
-use dispatchd::{cluster::Identity, operators::node_token};
+use dispatchd::{
+    clock::{Clock as _, SystemClock},
+    cluster::Identity,
+    operators::node_token,
+};
 use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::json;
@@ -149,7 +153,7 @@ async fn a_node_that_is_paused_is_waited_for_once() {
 async fn only_a_node_tells(trio: &Trio) {
     let server = &trio.nodes[0];
     let [of_a, of_b] = [0, 1].map(|node| Identity::read(&trio.nodes[node].data).unwrap().unwrap());
-    let token = node_token(&of_b.key(), of_b.cluster, of_a.node);
+    let token = node_token(&of_b.key(), of_b.cluster, of_a.node, SystemClock.now());
     let tell = async |token: &str, body: serde_json::Value| {
         let url = format!("{}/v1/cluster/quota", server.operators);
         Reply::to(server.client.post(url).bearer_auth(token).json(&body)).await

@@ -3,12 +3,12 @@
 use std::{
     sync::{Arc, LazyLock},
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use data_encoding::HEXLOWER;
 use dispatchd::{
-    clock::SystemClock,
+    clock::{Clock as _, SystemClock, Timestamp},
     cluster::{ClusterKeys, Identity, JoinRequest, Member},
     files::OsDisk,
     operators::node_token,
@@ -37,8 +37,12 @@ fn identity(node: &Server) -> Identity {
 
 /// What one node shows to another one.
 fn token(by: &Server, to: &Server) -> String {
+    token_of(by, to, SystemClock.now())
+}
+
+fn token_of(by: &Server, to: &Server, now: Timestamp) -> String {
     let by = identity(by);
-    node_token(&by.key(), by.cluster, identity(to).node).to_string()
+    node_token(&by.key(), by.cluster, identity(to).node, now).to_string()
 }
 
 /// Nodes may ask nothing that people ask.
@@ -77,6 +81,28 @@ async fn what_a_node_shows_to_another_one_is_good_nowhere_else() {
         };
         assert_eq!(known, StatusCode::OK);
     }
+}
+
+#[tokio::test]
+async fn what_a_node_shows_is_good_for_about_an_hour_but_its_clock_is_told_always() {
+    let trio = Trio::begin().await;
+    let [a, b, _] = &trio.nodes[..] else { unreachable!() };
+    good(&trio.join(1, &trio.invite("b")));
+    let now = SystemClock.now();
+    let hours = |hours: u32| Duration::from_secs(3_600) * hours;
+    for stale in [now.minus(hours(3)), now.plus(hours(3)), now.plus(hours(9_000))] {
+        let stale = token_of(b, a, stale);
+        assert_eq!(Reply::to(a.operator(&stale, PATHS[0])).await.status, 200);
+        for path in &PATHS[1..] {
+            let refused = Reply::to(a.operator(&stale, path)).await;
+            assert!(refused.body["detail"].as_str().unwrap().contains("its clock"));
+            refused.refuses(401, "token-invalid");
+        }
+        let url = format!("{}/v1/cluster/quota", a.operators);
+        Reply::to(a.client.post(url).bearer_auth(&stale)).await.refuses(401, "token-invalid");
+    }
+    assert_eq!(Reply::to(a.operator(&token(b, a), PATHS[1])).await.status, 200);
+    Reply::to(a.operator(&token(a, a), OF_PEOPLE[0])).await.refuses(403, "role-insufficient");
 }
 
 /// The registry of a node that joined and does not run, in this process.
@@ -146,7 +172,7 @@ async fn who_joins_at_a_node_that_lacks_the_newest_key_waits_for_it() {
     refused.refuses(503, "registry-behind");
 
     // The command asks again until it comes.
-    let pause = std::time::Duration::from_millis(1_500);
+    let pause = Duration::from_millis(1_500);
     let (removed, begun) = (Arc::clone(&registry), Instant::now());
     let comes = thread::spawn(move || {
         thread::sleep(pause);
