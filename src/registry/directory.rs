@@ -228,7 +228,7 @@ impl Registry {
         E: From<ChangeError> + Send + 'static,
     {
         // No request waits for imports and upkeep, which must know what was done.
-        let patience = match touches.everything {
+        let patience = match touches.everything && !touches.is_timeless {
             true => limits::REGISTRY_UPKEEP_PATIENCE,
             false => limits::REGISTRY_CHANGE_PATIENCE,
         };
@@ -246,7 +246,7 @@ impl Registry {
     }
 
     fn enqueue(&self, job: Job) -> Result<(), ChangeError> {
-        if self.held().is_some() {
+        if self.held().is_some_and(|hold| !job.touches.is_timeless || !hold.is_of_times()) {
             return Err(ChangeError::Held);
         }
         match &*self.stage() {

@@ -27,6 +27,11 @@ impl Hold {
     pub const ALL: [Self; 5] =
         [Self::Clock, Self::Removed, Self::NotCompared, Self::EntryAhead, Self::Copied];
 
+    /// Whether it is about times alone: what depends on no time may change.
+    pub(super) const fn is_of_times(self) -> bool {
+        matches!(self, Self::Clock | Self::EntryAhead)
+    }
+
     /// Its name in metrics.
     pub const fn code(self) -> &'static str {
         match self {

@@ -106,6 +106,8 @@ pub(super) struct Touches {
     /// Whether it can be carried out while the log takes no records: it changes rows only, or is a check-in, which needs no
     /// record unless the device had lapsed.
     pub(super) needs_no_record: bool,
+    /// Whether it depends on no time. Then it is decided right behind the last entry of the shared log, whatever the clock shows, and alone.
+    pub(super) is_timeless: bool,
 }
 
 /// What a batch's commands have touched. Two commands that touch the same thing are never in one batch, because the

@@ -19,24 +19,45 @@ impl Registry {
     /// need no record, so they are made while the log takes none. `plan` may run more than once: its last run counts.
     pub async fn change_rows<D, E>(
         &self,
-        mut plan: impl FnMut(&mut Rows<'_>) -> Result<D, E> + Send + 'static,
+        plan: impl FnMut(&mut Rows<'_>) -> Result<D, E> + Send + 'static,
     ) -> Result<D, E>
     where
         D: Send + 'static,
         E: From<ChangeError> + Send + 'static,
     {
-        let change = move |planned: &mut Plan| {
-            let (done, changes) = planned.draft_rows(&mut plan);
-            let done = done?;
-            planned.change_rows(changes);
-            Ok(done)
-        };
-        self.submit(rows_only(), change).await
+        self.submit(rows_only(), changing(plan)).await
+    }
+
+    /// The same for a plan that depends on no time. It is carried out while the clock holds the node, too: it is decided a microsecond later
+    /// than the last entry of the shared log, so a wrong clock does not show in it.
+    pub async fn change_rows_at_any_time<D, E>(
+        &self,
+        plan: impl FnMut(&mut Rows<'_>) -> Result<D, E> + Send + 'static,
+    ) -> Result<D, E>
+    where
+        D: Send + 'static,
+        E: From<ChangeError> + Send + 'static,
+    {
+        // Alone, since others in its batch would be decided as early as it is.
+        let touches = Touches { everything: true, is_timeless: true, ..rows_only() };
+        self.submit(touches, changing(plan)).await
     }
 
     /// Drops rows that have ended, at most one commit's worth. Returns how many.
     pub(in crate::registry) async fn drop_ended_rows(&self) -> Result<usize, ChangeError> {
         self.submit(rows_only(), |plan| Ok(drop_ended(plan))).await
+    }
+}
+
+/// Adds what `plan` changes to a batch.
+fn changing<D, E>(
+    mut plan: impl FnMut(&mut Rows<'_>) -> Result<D, E>,
+) -> impl FnMut(&mut Plan) -> Result<D, E> {
+    move |planned| {
+        let (done, changes) = planned.draft_rows(&mut plan);
+        let done = done?;
+        planned.change_rows(changes);
+        Ok(done)
     }
 }
 

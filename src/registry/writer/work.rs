@@ -140,9 +140,13 @@ impl Writer {
     }
 
     /// When the next batch is decided. None if the last entry of the shared log is too far ahead of this node's clock.
-    fn decides_at(&self) -> Option<Timestamp> {
+    fn decides_at(&self, touches: &Touches) -> Option<Timestamp> {
         let now = self.shared.clock.now();
-        self.log.as_ref().map_or(Some(now), |log| log.decides_at(now, &self.shared.position))
+        match &self.log {
+            None => Some(now),
+            Some(log) if touches.is_timeless => Some(log.applied.decided_at.moved(1)),
+            Some(log) => log.decides_at(now, &self.shared.position),
+        }
     }
 
     /// Whether the command's account is to be changed by the batch that is durable but not visible.
@@ -164,7 +168,7 @@ impl Writer {
         if let Some(refusal) = self.refusal(&first.touches) {
             return first.refuse(refusal);
         }
-        let Some(at) = self.decides_at() else { return first.refuse(ChangeError::Held) };
+        let Some(at) = self.decides_at(&first.touches) else { return first.refuse(ChangeError::Held) };
         let (jobs, plan) = self.gather(first, at);
         let decided = self.decide(plan);
         if decided.is_nothing() {

@@ -117,6 +117,40 @@ fn an_operator_who_trusts_the_clock_of_one_node_ends_an_entry_from_the_future_fo
 }
 
 #[test]
+fn what_depends_on_no_time_is_decided_right_behind_the_last_entry_whatever_the_clock_shows() {
+    Two::run(async |two| {
+        let now = two.ann.clock.now();
+        two.ann.device().await;
+        let year = Duration::from_secs(365 * 24 * 3_600);
+        let put = |rows: &mut Rows<'_>| {
+            rows.put(RowKind::LinkCode, &rows.now().as_micros().to_be_bytes(), None, Vec::new());
+            Ok::<_, ChangeError>(())
+        };
+        for (clock, hold) in
+            [(now.plus(year), Some(Hold::Clock)), (now.minus(year), None), (now, Some(Hold::Clock))]
+        {
+            two.ann.clock.set_wall(clock);
+            two.ann.registry.hold(hold);
+            let held = two.ann.registry.held();
+            assert_eq!(held, hold.or(Some(Hold::EntryAhead)));
+            assert_eq!(two.ann.registry.change_rows(put).await, Err(ChangeError::Held));
+            assert_eq!(two.ann.registry.change_rows_at_any_time(put).await, Ok(()), "{clock}");
+        }
+        two.ben.catches_up(&two.engine).await.expect("it follows");
+        assert_eq!(two.ben.registry.held(), None, "no time of a wrong clock is in the log");
+        let decided = entries(&two.engine).await.expect("they are whole");
+        let decided: Vec<_> = decided.iter().map(|entry| entry.decided_at).collect();
+        assert_eq!(decided, [0, 1, 2, 3].map(|more| now.moved(more)));
+        for hold in [Hold::Removed, Hold::NotCompared, Hold::Copied] {
+            two.ann.registry.hold(Some(hold));
+            let refused = two.ann.registry.change_rows_at_any_time(put).await;
+            assert_eq!(refused, Err(ChangeError::Held), "{hold}");
+        }
+        check_entries(&two.engine, &[two.ann, two.ben]).await.expect("they agree");
+    });
+}
+
+#[test]
 fn while_an_entry_is_in_doubt_nothing_is_shown_and_nothing_else_planned() {
     Two::run(async |two| {
         let device = two.ann.device().await.device;
