@@ -54,7 +54,7 @@ codes! {
     }
 }
 
-/// One thing that is wrong with the deployment. Its texts name files, keys of the configuration, operators, nodes and members of etcd. They
+/// One thing that is wrong with the deployment. Its texts name files, keys of the configuration, operators, nodes and etcd members. They
 /// hold no handle, address of a client, token or code.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Finding {

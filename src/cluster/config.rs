@@ -149,7 +149,7 @@ impl Config {
             (self.engine.iter().any(is_https), self.engine.iter().all(is_https));
         let has_ca = !is_empty(&self.engine_ca);
         if is_some && !is_each {
-            let why = "has http:// and https:// URLs: all members of etcd must speak TLS, or none";
+            let why = "has http:// and https:// URLs: all etcd members must speak TLS, or none";
             return Err(("engine", why.to_owned()));
         }
         if is_some && !has_ca {

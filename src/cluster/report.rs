@@ -80,11 +80,11 @@ pub struct ClusterReport {
     pub held: Option<String>,
     /// Every node, in the order of their names.
     pub members: Vec<MemberState>,
-    /// The members of the engine that this node knows.
+    /// The etcd members that this node knows.
     pub engine: Vec<EngineMember>,
 }
 
-/// A member of the engine, which holds the shared log.
+/// An etcd member, which holds the shared log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct EngineMember {
     /// Where it is asked.
@@ -123,7 +123,7 @@ impl MemberState {
 }
 
 impl ClusterReport {
-    /// What does not answer or is not ready: names of nodes, then URLs of the engine's members.
+    /// What does not answer or is not ready: names of nodes, then URLs of the etcd members.
     pub fn missing(&self) -> Vec<&str> {
         let nodes = self.members.iter().filter(|it| !it.reachable || it.ready != Some(true));
         let engine = self.engine.iter().filter(|it| it.error.is_some());

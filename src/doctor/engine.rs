@@ -33,7 +33,7 @@ pub(super) fn judge(fence: Fence, examined: &Result<Examined, EngineError>) -> V
         Finding::error(Check::Engine, what, alarm.to_do)
     });
     let silent = examined.silent.iter().map(|(member, why)| {
-        let what = format!("the member of etcd {member} does not answer: {why}");
+        let what = format!("the etcd member {member} does not answer: {why}");
         let to_do = "start it, or remove it with `etcdctl member remove`; without a majority of the members the nodes refuse phones";
         Finding::warning(Check::Engine, what, to_do)
     });
@@ -69,7 +69,7 @@ fn judge_fence(fence: Fence, examined: &Examined) -> Option<Finding> {
 fn judge_member(member: &ExaminedMember) -> Vec<Finding> {
     let (url, mut findings) = (&member.url, Vec::new());
     if !member.has_leader {
-        let what = format!("the member of etcd {url} knows no leader");
+        let what = format!("the etcd member {url} knows no leader");
         let to_do = "see whether its members reach each other at their peer URLs";
         findings.push(Finding::error(Check::Engine, what, to_do));
     }
@@ -77,7 +77,7 @@ fn judge_member(member: &ExaminedMember) -> Vec<Finding> {
         Ok(Some(time)) if *time > SYNC_P99_MAX => {
             let (found, most) = (time.as_millis(), SYNC_P99_MAX.as_millis());
             let what = format!(
-                "a sync of the disk of etcd's member {url} takes {found} ms or more, once in a hundred; it should take less than {most} ms"
+                "a sync of the disk of the etcd member {url} takes {found} ms or more, once in a hundred; it should take less than {most} ms"
             );
             let to_do = "put etcd's data on a fast disk that nothing else keeps busy; each change waits for a majority of these syncs";
             findings.push(Finding::warning(Check::Engine, what, to_do));
@@ -85,7 +85,7 @@ fn judge_member(member: &ExaminedMember) -> Vec<Finding> {
         Ok(_) => {}
         Err(why) => {
             let what = format!(
-                "the metrics of etcd's member {url} cannot be read, so how long its disk takes is not known: {why}"
+                "the metrics of the etcd member {url} cannot be read, so how long its disk takes is not known: {why}"
             );
             let to_do = "let this node read /metrics at the member's client URL";
             findings.push(Finding::warning(Check::Engine, what, to_do));
@@ -104,7 +104,7 @@ fn judge_size(member: &ExaminedMember) -> Option<Finding> {
     }
     let [file, used, most] = [*file_bytes, *used_bytes, quota].map(ByteSize);
     let what = format!(
-        "the database of etcd's member {url} has {file} of the {most} that it may have, {used} of them in use; etcd takes no entries once it is full"
+        "the database of the etcd member {url} has {file} of the {most} that it may have, {used} of them in use; etcd takes no entries once it is full"
     );
     let to_do = if is_full(*used_bytes) {
         "set --auto-compaction-mode=periodic and --auto-compaction-retention=5m, or raise --quota-backend-bytes"

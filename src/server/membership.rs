@@ -192,7 +192,7 @@ async fn watch(engine: &Etcd, mut is_probed: bool) {
 fn tell(probed: &Probed) {
     tracing::info!(engine = said(probed), "etcd answers");
     for (url, why) in &probed.silent {
-        tracing::warn!(url, why, "a member of etcd does not answer");
+        tracing::warn!(url, why, "an etcd member does not answer");
     }
 }
 

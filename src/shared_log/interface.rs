@@ -85,7 +85,7 @@ pub enum EngineError {
 /// A log that several nodes append to. `append`, `head` and `trim` are linearizable: their effects and answers are as if each had happened
 /// at one moment between its begin and its end. Places begin at 1.
 pub trait SharedLog: Send + Sync {
-    /// Appends `entry`, if the log's head is `expected`, and makes it durable on a majority of the engine's members. After
+    /// Appends `entry`, if the log's head is `expected`, and makes it durable on a majority of the etcd members. After
     /// [`EngineError::Unknown`] it may have happened, or may still: the same call settles that. A call that is dropped before its end is as open. An entry has at most
     /// [`SHARED_LOG_ENTRY_MAX`](crate::limits::SHARED_LOG_ENTRY_MAX) bytes, and no two have the same bytes.
     fn append<'a>(

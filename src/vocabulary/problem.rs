@@ -112,7 +112,7 @@ problems! {
     /// The registry is being loaded, shortly after a start. To do: retry after `Retry-After`.
     RegistryLoading = 21 "registry-loading" 503 Later "The registry is being loaded",
     /// This node of a cluster may lack changes that another node acknowledged, so it answers nothing that depends on the registry. To
-    /// do: retry; as operator, look whether the members of the engine run and this node reaches them.
+    /// do: retry; as operator, look whether the etcd members run and this node reaches them.
     RegistryBehind = 36 "registry-behind" 503 Later "The registry may not be up to date",
     /// This node has stopped following the cluster's log: the log contradicts its registry, is damaged, lacks the next entry, or has one
     /// that this node cannot apply. It stays so until the node starts again. To do: retry, and another node may answer; as operator, act

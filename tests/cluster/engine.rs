@@ -1,4 +1,4 @@
-//! Three real members of etcd.
+//! Three real etcd members.
 
 use std::{
     fs,

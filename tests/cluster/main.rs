@@ -5,7 +5,7 @@
 //!
 //! 1. The checks must find the fault in each of some histories made by hand.
 //! 2. They must find each flaw of nodes that are wrong on purpose, and nothing in sound ones.
-//! 3. Small sound nodes in this process follow a log in three real members of etcd, which are killed, paused, cut off and so on.
+//! 3. Small sound nodes in this process follow a log in three real etcd members, which are killed, paused, cut off and so on.
 //! 4. Three real servers do, set up by the program's own commands, and are struck, too.
 //!
 //! Words choose stages (`broken`, `small`, `whole`) and kinds of faults, such as `Kill`.

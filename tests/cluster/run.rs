@@ -119,7 +119,7 @@ impl Run {
 
     /// Small nodes on real engines.
     async fn small(&self, network: Network, dice: &mut Dice) -> anyhow::Result<bool> {
-        println!("small nodes on three members of etcd:");
+        println!("small nodes on three etcd members:");
         let folder = self.folder.path().join("small");
         if network.has_links() {
             world::mount_small(&world::small_folders(&folder))?;
@@ -153,7 +153,7 @@ impl Run {
 
     /// Real nodes on real engines.
     async fn whole(&self, network: Network, dice: &mut Dice) -> anyhow::Result<bool> {
-        println!("three nodes on three members of etcd:");
+        println!("three nodes on three etcd members:");
         let folder = self.folder.path().join("whole");
         if network.has_links() {
             world::mount_small(&world::small_folders(&folder))?;

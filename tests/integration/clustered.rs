@@ -1,4 +1,4 @@
-//! One node of a cluster, by the real binary and with real members of etcd: it begins, serves, waits for etcd, leaves, recovers.
+//! One node of a cluster, by the real binary and with real etcd members: it begins, serves, waits for etcd, leaves, recovers.
 
 use std::{fs, path::Path, process::Output, time::Instant};
 

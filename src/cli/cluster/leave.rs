@@ -43,7 +43,7 @@ impl Leave {
 fn refuse_if_behind(config: &cluster::Config, applied: Head) -> anyhow::Result<()> {
     if !config.is_on() {
         bail!(
-            "cluster.engine is empty: name the members of etcd, which say whether this node has every change, or give --behind"
+            "cluster.engine is empty: name the etcd members, which say whether this node has every change, or give --behind"
         );
     }
     let head = block_on(async { Ok(Etcd::new(&config.etcd()?)?.head().await) })?;

@@ -25,7 +25,7 @@ pub(super) enum Cluster {
     },
     /// Make an empty data directory that of a member: take the cluster's state over from one that runs
     Join(join::Join),
-    /// Show every node: how far it is, its clock, whether it answers. Exit code 1 if one, or a member of etcd, is missing
+    /// Show every node: how far it is, its clock, whether it answers. Exit code 1 if one, or an etcd member, is missing
     Status(status::Status),
     /// Remove a node from the cluster; run this on another one
     Remove {

@@ -1,4 +1,4 @@
-//! Asks etcd's members for what [`Examined`] tells.
+//! Asks the etcd members for what [`Examined`] tells.
 
 use futures_util::future::join_all;
 
@@ -55,7 +55,7 @@ fn alarms(known: &[Known]) -> Vec<RaisedAlarm> {
         let digits = error.split_once("memberID:").map_or("", |(_, rest)| rest.trim_start());
         let end = digits.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(digits.len());
         let id = digits[..end].parse().unwrap_or(0);
-        let member = known.iter().find(|known| known.ids().1 == id);
+        let member = known.iter().find(|known| known.id() == id);
         let member = member.map_or_else(|| format!("{id:x}"), |known| known.url.clone());
         let alarm = RaisedAlarm { member, name, what, to_do };
         if !raised.contains(&alarm) {

@@ -1,4 +1,4 @@
-//! [`Examined`]: what etcd's members say of themselves, for checks of a deployment.
+//! [`Examined`]: what the etcd members say of themselves, for checks of a deployment.
 
 use std::time::Duration;
 

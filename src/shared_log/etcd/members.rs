@@ -1,4 +1,4 @@
-//! Calls of etcd's members: each member gets a try of bounded time, and the next one is asked if it fails.
+//! Calls of the etcd members: each member gets a try of bounded time, and the next one is asked if it fails.
 
 use std::{
     error::Error,

@@ -1,4 +1,4 @@
-//! Reads the few metrics of etcd's members that say what their state does not: how long a sync of the disk takes.
+//! Reads the few metrics of the etcd members that say what their state does not: how long a sync of the disk takes.
 
 use std::time::Duration;
 

@@ -76,12 +76,12 @@ impl Etcd {
         if fence != before {
             tracing::info!(
                 ?fence,
-                "the fence of the shared log changes with the versions of etcd's members"
+                "the fence of the shared log changes with the versions of the etcd members"
             );
         }
         if fence == Fence::Read && !is_fresh {
             tracing::warn!(
-                "not every member of etcd is known to have the fix of etcd issue 20418: reads may be stale; \
+                "not every etcd member is known to have the fix of etcd issue 20418: reads may be stale; \
                  take the fence `auto`"
             );
         }
@@ -102,13 +102,13 @@ impl Etcd {
         let Some(first) = known.first() else {
             return Err(nobody_answers(&silent));
         };
-        let (cluster, _) = first.ids();
-        if let Some(other) = known.iter().find(|other| other.ids().0 != cluster) {
+        let cluster = first.cluster();
+        if let Some(other) = known.iter().find(|other| other.cluster() != cluster) {
             return Err(refused(&other.url, "it belongs to another etcd cluster than the first"));
         }
         match self.members.list().await {
             Ok(list) => {
-                let is_known = |it: &Listed| known.iter().any(|known| known.ids().1 == it.id);
+                let is_known = |it: &Listed| known.iter().any(|known| known.id() == it.id);
                 let others = list.members.into_iter().filter(|it| !is_known(it));
                 let others: Vec<_> = others.map(|it| self.ask_other(it, cluster)).collect();
                 for told in join_all(others).await {
@@ -138,7 +138,7 @@ impl Etcd {
             };
             match told.and_then(|status| Known::new(&url, status)) {
                 // Such as a URL with the host name `localhost`.
-                Ok(known) if known.ids() != (cluster, other.id) => {
+                Ok(known) if known.cluster() != cluster || known.id() != other.id => {
                     silent = (url, "another member answers there".to_owned());
                 }
                 Ok(known) => return Ok(known),
@@ -161,10 +161,14 @@ impl Known {
         Ok(Self { url: url.to_owned(), version, status })
     }
 
-    /// Those of its cluster and of itself.
-    pub(super) fn ids(&self) -> (u64, u64) {
-        let header = self.status.header.clone().unwrap_or_default();
-        (header.cluster, header.member)
+    /// The number of its cluster.
+    pub(super) fn cluster(&self) -> u64 {
+        self.status.header.as_ref().map_or(0, |header| header.cluster)
+    }
+
+    /// Its number.
+    pub(super) fn id(&self) -> u64 {
+        self.status.header.as_ref().map_or(0, |header| header.member)
     }
 
     pub(super) fn judge_alarms(&self) -> Result<(), EngineError> {

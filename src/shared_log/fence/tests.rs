@@ -383,7 +383,7 @@ async fn after_a_failure_rounds_go_on_until_one_is_good() {
     assert_eq!(world.log.asked(), asked, "rounds go on without a reason");
 }
 
-/// As when the engine's members elect a leader.
+/// As when the etcd members elect a leader.
 #[tokio::test(start_paused = true)]
 async fn a_slow_round_is_a_slow_answer_and_no_error() {
     let world = World::running();

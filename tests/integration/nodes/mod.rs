@@ -1,4 +1,4 @@
-//! Nodes of a cluster, by the real binary and with real members of etcd: they join, are one directory, and go.
+//! Nodes of a cluster, by the real binary and with real etcd members: they join, are one directory, and go.
 
 mod away;
 mod clocks;

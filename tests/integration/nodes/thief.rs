@@ -87,7 +87,7 @@ pub(super) struct Thief {
     cluster: [u8; 16],
     /// The nodes' numbers, as rows name them.
     nodes: Vec<[u8; 8]>,
-    /// Of each member of etcd. Zeros at the end of a file are cut off.
+    /// Of each etcd member. Zeros at the end of a file are cut off.
     pub(super) etcd: Vec<Vec<u8>>,
     /// Of each node, by their paths.
     pub(super) files: Vec<(String, Vec<u8>)>,

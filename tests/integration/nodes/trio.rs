@@ -1,4 +1,4 @@
-//! Three nodes of one cluster, each with the real binary, and three real members of etcd.
+//! Three nodes of one cluster, each with the real binary, and three real etcd members.
 
 use std::{io::Write as _, process::Output};
 

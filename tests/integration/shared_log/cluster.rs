@@ -1,4 +1,4 @@
-//! Real members of etcd on this machine, which tests kill and pause.
+//! Real etcd members on this machine, which tests kill and pause.
 
 use std::{
     fs::{self, File},
