@@ -359,7 +359,7 @@ pub const HANDLES_PER_ACCOUNT_MAX: usize = 64;
 // Group: The shared log
 
 /// How long a request waits by default until this node is known to have every change that any node acknowledged before the request
-/// arrived. The election of a new leader among the engine's members takes 1.0 to 1.6 seconds.
+/// arrived. The election of a new leader among the etcd members takes 1.0 to 1.6 seconds.
 pub const FENCE_TIMEOUT: Duration = Duration::from_secs(2);
 /// The least `cluster.fence_timeout`: a round takes some milliseconds, and much longer while etcd syncs a slow disk.
 pub const FENCE_TIMEOUT_MIN: Duration = Duration::from_millis(100);
@@ -381,6 +381,8 @@ pub const CLUSTER_JOIN_PAUSE: Duration = Duration::from_millis(500);
 pub const CLUSTER_PEER_PAUSE: Duration = Duration::from_secs(1);
 /// How long a node waits for the answer of another one about its place and its clock.
 pub const CLUSTER_PEER_PATIENCE: Duration = Duration::from_secs(1);
+/// Characters of a text of another node that this one keeps or logs: what is longer is cut.
+pub const CLUSTER_TEXT_CHARS_MAX: usize = 300;
 /// How long a node that takes the state of another one waits for its next bytes. The other one copies its registry first.
 pub const CLUSTER_STATE_PATIENCE: Duration = Duration::from_secs(120);
 /// An answer that took longer tells nothing about the other clock: half of this is the greatest error.
@@ -402,7 +404,7 @@ pub const CLUSTER_KEY_LIFETIME: Duration = Duration::from_secs(24 * 3_600);
 pub const CLUSTER_KEY_AGE_MAX: Duration = Duration::from_secs(30 * 24 * 3_600);
 /// Also with a shorter `log.retention` a key lives for so long: it is used for a day. A node that comes back may use it until it has the
 /// next one.
-pub const CLUSTER_KEY_AGE_MAX_LEAST: Duration = Duration::from_secs(2 * 24 * 3_600);
+pub const CLUSTER_KEY_AGE_MIN: Duration = Duration::from_secs(2 * 24 * 3_600);
 /// How long a node does not use a new key because another node may not have it yet.
 pub const CLUSTER_KEY_PATIENCE: Duration = Duration::from_secs(10);
 /// How often a node looks for new keys of entries: as long as another node's changes may wait for one.
@@ -614,10 +616,10 @@ pub const REGISTRY_SNAPSHOTS_PER_OPERATOR_MAX: usize = 1;
 
 /// Bytes of one entry of the shared log. etcd takes 1.5 MiB in a request by default (`--max-request-bytes`).
 pub const SHARED_LOG_ENTRY_MAX: usize = 1024 * 1024;
-/// How long one member of etcd may take to answer before the next one is asked. Changes and lookups wait for it when a member is cut
+/// How long one etcd member may take to answer before the next one is asked. Changes and lookups wait for it when a member is cut
 /// off. Large enough for a disk that is slow to sync; an election takes 1.0 to 1.6 s.
 pub const ETCD_TRY_TIMEOUT: Duration = Duration::from_secs(1);
-/// Pause between two looks at the versions of etcd's members. Between them a member may be replaced by an older one.
+/// Pause between two looks at the versions of the etcd members. Between them a member may be replaced by an older one.
 pub const ETCD_MEMBERS_PAUSE: Duration = Duration::from_secs(60);
 /// Pings find out that a member's machine is gone, so that the next call connects anew.
 pub const ETCD_PING_INTERVAL: Duration = Duration::from_secs(10);

@@ -126,11 +126,7 @@ impl MemberClient {
     ///
     /// # Errors
     /// If the file cannot be used.
-    pub fn new(
-        own: &Identity,
-        members_ca: &Path,
-        clock: SharedClock,
-    ) -> Result<Self, ClientError> {
+    pub fn new(own: &Identity, members_ca: &Path, clock: SharedClock) -> Result<Self, ClientError> {
         // The token goes to that node alone: not to a proxy, nor to where it redirects.
         let mut http = Client::builder().no_proxy().redirect(Policy::none()).referer(false);
         if !members_ca.as_os_str().is_empty() {
@@ -166,7 +162,9 @@ impl MemberClient {
     /// If it does not answer in time.
     pub async fn report(&self, of: Callee<'_>) -> Result<MemberReport, ClientError> {
         let asked = self.get(of, "/v1/cluster/member").timeout(limits::CLUSTER_PEER_PATIENCE);
-        json(asked.send().await.map_err(unanswered)?).await
+        let mut told: MemberReport = json(asked.send().await.map_err(unanswered)?).await?;
+        told.version = cut(told.version);
+        Ok(told)
     }
 
     /// Tells a node of quotas.
@@ -267,9 +265,23 @@ fn unanswered(error: reqwest::Error) -> ClientError {
     }
     let why = cause.map_or_else(|| error.to_string(), ToString::to_string);
     match why.strip_prefix(UNTRUSTED) {
-        Some(fault) => ClientError::Untrusted(fault.to_owned()),
-        None => ClientError::Unanswered(why),
+        Some(fault) => ClientError::Untrusted(cut(fault.to_owned())),
+        None => ClientError::Unanswered(cut(why)),
     }
+}
+
+/// A text of another node, or about what it sent: short, and without what would end or overwrite a line.
+fn cut(text: String) -> String {
+    let is_short = text.len() <= limits::CLUSTER_TEXT_CHARS_MAX;
+    if is_short && !text.contains(char::is_control) {
+        return text;
+    }
+    let shown = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    let mut cut: String = shown.take(limits::CLUSTER_TEXT_CHARS_MAX).collect();
+    if cut.len() < text.len() {
+        cut.push('…');
+    }
+    cut
 }
 
 #[derive(Deserialize)]
@@ -289,7 +301,7 @@ async fn accepted(answer: Response) -> Result<Response, ClientError> {
         detail: "it is no dispatchd, or of another version".to_owned(),
         code: String::new(),
     });
-    let Refusal { detail, code } = refusal;
+    let (detail, code) = (cut(refusal.detail), cut(refusal.code));
     Err(ClientError::Refused { status: status.as_u16(), code, detail })
 }
 

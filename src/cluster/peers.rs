@@ -201,15 +201,15 @@ impl Peers {
                 seen.told = Some(told);
             }
             Err(error) => {
-                let error = error.to_string();
-                if seen.error.as_ref() != Some(&error) {
+                // Once: who answers each time with another text must not fill the disk.
+                if seen.error.is_none() {
                     tracing::warn!(
                         member = member.name,
-                        error,
+                        %error,
                         "a member of the cluster does not answer"
                     );
                 }
-                (seen.ahead_us, seen.error) = (None, Some(error));
+                (seen.ahead_us, seen.error) = (None, Some(error.to_string()));
             }
         }
     }
@@ -296,6 +296,11 @@ impl Peers {
         }
     }
 
+    /// The random number of this process, in hexadecimal.
+    pub fn process(&self) -> &str {
+        &self.shared.process
+    }
+
     /// Every node, as this one knows it.
     pub fn states(&self) -> Vec<MemberState> {
         let (members, seen) = (self.members(), lock(&self.shared.seen));
@@ -323,4 +328,4 @@ impl Peers {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

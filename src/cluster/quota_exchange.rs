@@ -1,15 +1,22 @@
 //! [`QuotaExchange`]: tells the other nodes what this one charged to quotas.
 //!
 //! A node *takes part* from its first answer on. Rounds wait for the nodes that take part. One that does not answer, or answers from
-//! another run of its process, takes no part until it was told what is owed. So only the round in which a node goes away waits for it.
+//! another process, takes no part until it was told what is owed. So only the round in which a node goes away waits for it.
+//!
+//! Each node begins by itself: one that takes long to hear what is owed keeps no other one apart.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
+    pin::pin,
     sync::{Arc, Mutex},
 };
 
-use futures_util::future::{join, join_all};
-use tokio::time::sleep;
+use futures_util::{
+    StreamExt as _,
+    future::{join, join_all},
+    stream::FuturesUnordered,
+};
+use tokio::{task::spawn_blocking, time::sleep};
 
 use super::{member::Member, member_client::ClientError, peers::Peers};
 use crate::{
@@ -23,8 +30,8 @@ use crate::{
 pub struct QuotaExchange {
     quota: Arc<Quota>,
     peers: Peers,
-    /// The nodes that take part, each with the run of its process.
-    taking_part: Mutex<HashMap<NodeId, u64>>,
+    /// The nodes that take part, each with the number of its process.
+    taking_part: Mutex<HashMap<NodeId, String>>,
 }
 
 impl QuotaExchange {
@@ -45,8 +52,8 @@ impl QuotaExchange {
             let others = self.peers.others();
             let round = sharing.begin(others.len());
             let told = others.iter().filter_map(|other| {
-                let run = lock(&self.taking_part).get(&other.node).copied()?;
-                Some(self.tell(other, run, &round.news))
+                let process = lock(&self.taking_part).get(&other.node).cloned()?;
+                Some(self.tell(other, process, &round.news))
             });
             join_all(told).await;
             sharing.end(round);
@@ -55,21 +62,37 @@ impl QuotaExchange {
 
     /// Lets nodes take part that do not yet.
     async fn take_in(&self) {
+        let (mut beginning, mut calls) = (HashSet::new(), FuturesUnordered::new());
         loop {
             let others = self.peers.others();
             let is_member = |node: &NodeId| others.iter().any(|other| other.node == *node);
             lock(&self.taking_part).retain(|node, _| is_member(node));
-            let takes_part = |other: &&Member| lock(&self.taking_part).contains_key(&other.node);
-            join_all(others.iter().filter(|it| !takes_part(it)).map(|it| self.begin(it))).await;
-            sleep(limits::CLUSTER_PEER_PAUSE).await;
+            for other in others {
+                let takes_part = lock(&self.taking_part).contains_key(&other.node);
+                // One that hears what is owed takes part already, and falls out of that if it does not answer.
+                if !beginning.contains(&other.node) && !takes_part {
+                    beginning.insert(other.node);
+                    calls.push(async move {
+                        self.begin(&other).await;
+                        other.node
+                    });
+                }
+            }
+            let mut pause = pin!(sleep(limits::CLUSTER_PEER_PAUSE));
+            loop {
+                tokio::select! {
+                    () = &mut pause => break,
+                    Some(node) = calls.next() => beginning.remove(&node),
+                };
+            }
         }
     }
 
-    /// Tells a node that takes part with this run of its process.
-    async fn tell(&self, other: &Member, run: u64, news: &QuotaNews) {
+    /// Tells a node that takes part with this process.
+    async fn tell(&self, other: &Member, process: String, news: &QuotaNews) {
         let told = self.peers.client().tell_quota(other.callee(), news).await;
         let why = match told {
-            Ok(receipt) if receipt.run == run => return,
+            Ok(receipt) if receipt.process == process => return,
             Ok(_) => "it has begun again".to_owned(),
             Err(error) => error.to_string(),
         };
@@ -83,8 +106,11 @@ impl QuotaExchange {
             let receipt =
                 self.peers.client().tell_quota(other.callee(), &QuotaNews::default()).await?;
             // Before what is owed is read: what is spent from now on is told by a round.
-            lock(&self.taking_part).insert(other.node, receipt.run);
-            for news in self.quota.owed() {
+            lock(&self.taking_part).insert(other.node, receipt.process);
+            // It reads millions of accounts on a large node.
+            let quota = Arc::clone(&self.quota);
+            let owed = spawn_blocking(move || quota.owed()).await;
+            for news in owed.map_err(|_| ClientError::Unreadable)? {
                 self.peers.client().tell_quota(other.callee(), &news).await?;
             }
             Ok::<_, ClientError>(())
@@ -99,3 +125,6 @@ impl QuotaExchange {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

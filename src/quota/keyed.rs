@@ -66,18 +66,9 @@ impl Keyed {
         now: Duration,
     ) -> Result<f64, Duration> {
         let now_us = micros(now);
-        if self.keys.load(Ordering::Relaxed) >= limits::QUOTA_KEYS_MAX
-            && now_us >= self.evict_at_us.load(Ordering::Relaxed)
-        {
-            self.evict_at_us.store(micros(now + FULL_PAUSE), Ordering::Relaxed);
-            self.evict(now);
-        }
-        let entry = self.full_at_us.entry(key);
+        let Some(entry) = self.entry(key, now) else { return Err(FULL_PAUSE) };
         let known_us = match &entry {
             Entry::Occupied(known) => *known.get(),
-            Entry::Vacant(_) if self.keys.load(Ordering::Relaxed) >= limits::QUOTA_KEYS_MAX => {
-                return Err(FULL_PAUSE);
-            }
             Entry::Vacant(_) => 0,
         };
         let full_at_us = self.rate.without(known_us, units, now_us);
@@ -116,32 +107,41 @@ impl Keyed {
         Duration::from_micros(self.full_at_us(key).saturating_sub(micros(now)))
     }
 
-    /// Charges `units` that another node has granted, also beyond the allowance. False if the table is full.
-    pub(super) fn debit(&self, key: Key, units: u32, now: Duration) -> bool {
-        self.put(key, |full_at_us| self.rate.without(full_at_us, units, micros(now)))
+    /// Charges `units` that another node has granted, also beyond the allowance. A full table refuses all that is not in it, so what does not
+    /// fit is charged nowhere.
+    pub(super) fn debit(&self, key: Key, units: u32, now: Duration) {
+        self.put(key, now, |full_at_us| self.rate.without(full_at_us, units, micros(now)));
     }
 
-    /// Lets `key` have its whole allowance after `debt` at the earliest. False if the table is full.
-    pub(super) fn raise(&self, key: Key, debt: Duration, now: Duration) -> bool {
+    /// Lets `key` have its whole allowance after `debt` at the earliest, unless the table is full.
+    pub(super) fn raise(&self, key: Key, debt: Duration, now: Duration) {
         let debt = debt.min(self.rate.debt_max());
-        self.put(key, |full_at_us| full_at_us.max(micros(now + debt)))
+        self.put(key, now, |full_at_us| full_at_us.max(micros(now + debt)));
     }
 
-    fn put(&self, key: Key, change: impl FnOnce(u64) -> u64) -> bool {
-        match self.full_at_us.entry(key) {
-            Entry::Occupied(mut known) => {
+    fn put(&self, key: Key, now: Duration, change: impl FnOnce(u64) -> u64) {
+        match self.entry(key, now) {
+            Some(Entry::Occupied(mut known)) => {
                 let full_at_us = change(*known.get());
                 known.insert(full_at_us);
             }
-            Entry::Vacant(_) if self.keys.load(Ordering::Relaxed) >= limits::QUOTA_KEYS_MAX => {
-                return false;
-            }
-            Entry::Vacant(new) => {
+            Some(Entry::Vacant(new)) => {
                 self.keys.fetch_add(1, Ordering::Relaxed);
                 new.insert(change(0));
             }
+            None => {}
         }
-        true
+    }
+
+    /// The place of a key. None if the table is full and does not have it. A full table evicts first, once in a while.
+    fn entry(&self, key: Key, now: Duration) -> Option<Entry<'_, Key, u64>> {
+        let is_full = || self.keys.load(Ordering::Relaxed) >= limits::QUOTA_KEYS_MAX;
+        if is_full() && micros(now) >= self.evict_at_us.load(Ordering::Relaxed) {
+            self.evict_at_us.store(micros(now + FULL_PAUSE), Ordering::Relaxed);
+            self.evict(now);
+        }
+        let entry = self.full_at_us.entry(key);
+        (matches!(entry, Entry::Occupied(_)) || !is_full()).then_some(entry)
     }
 
     /// How many whole units of `key` are used.
@@ -227,14 +227,14 @@ mod tests {
     fn what_other_nodes_granted_can_exceed_the_allowance_and_is_paid_back() {
         let limit = Keyed::new(10, 10 * SECOND);
         assert_eq!(limit.charge(1, 6, 1.0, SECOND), Ok(0.6));
-        assert!(limit.debit(1, 4, SECOND));
+        limit.debit(1, 4, SECOND);
         assert_eq!((limit.excess(1, SECOND), limit.used(1, SECOND)), (None, 10));
-        assert!(limit.debit(1, 3, SECOND));
+        limit.debit(1, 3, SECOND);
         assert_eq!((limit.excess(1, SECOND), limit.used(1, SECOND)), (Some(3 * SECOND), 13));
         assert_eq!(limit.charge(1, 1, 1.0, 4 * SECOND), Err(SECOND));
         assert_eq!(limit.charge(1, 1, 1.0, 5 * SECOND), Ok(1.0));
         // Only a greater debt counts.
-        assert!(limit.raise(1, 9 * SECOND, 5 * SECOND) && limit.raise(2, 9 * SECOND, 5 * SECOND));
+        [1, 2].into_iter().for_each(|key| limit.raise(key, 9 * SECOND, 5 * SECOND));
         assert_eq!((limit.used(1, 5 * SECOND), limit.used(2, 5 * SECOND)), (10, 9));
         assert!(limit.is_over_part(2 * SECOND, 10) && !limit.is_over_part(SECOND, 10));
     }
@@ -247,13 +247,25 @@ mod tests {
         }
         assert_eq!(limit.charge(Key::MAX, 1, 1.0, Duration::ZERO), Err(FULL_PAUSE));
         assert_eq!(limit.charge(0, 1, 1.0, Duration::ZERO), Err(SECOND));
-        assert!(!limit.debit(Key::MAX, 1, Duration::ZERO) && limit.debit(0, 1, Duration::ZERO));
-        assert!(!limit.raise(Key::MAX, SECOND, Duration::ZERO));
+        limit.debit(Key::MAX, 1, Duration::ZERO);
+        limit.raise(Key::MAX, SECOND, Duration::ZERO);
+        limit.debit(0, 1, Duration::ZERO);
+        assert_eq!((limit.used(Key::MAX, Duration::ZERO), limit.used(0, Duration::ZERO)), (0, 2));
         assert_eq!(limit.full_at_us.len(), limits::QUOTA_KEYS_MAX);
         limit.refund(0, 1);
         // A full table looks for keys without effect once a second.
         assert_eq!(limit.charge(Key::MAX, 1, 1.0, SECOND / 2), Err(FULL_PAUSE));
         assert_eq!(limit.charge(Key::MAX, 1, 1.0, SECOND), Ok(1.0));
         assert_eq!(limit.full_at_us.len(), 1);
+    }
+
+    #[test]
+    fn what_other_nodes_granted_evicts_keys_without_effect_too() {
+        let limit = Keyed::new(1, SECOND);
+        for key in 0..limits::QUOTA_KEYS_MAX as Key {
+            limit.charge(key, 1, 1.0, Duration::ZERO).unwrap();
+        }
+        limit.debit(Key::MAX, 1, SECOND);
+        assert_eq!((limit.used(Key::MAX, SECOND), limit.full_at_us.len()), (1, 1));
     }
 }

@@ -62,7 +62,6 @@ impl Quota {
             if is_refund {
                 counting.refund(key, units);
             } else {
-                // A table that is full refuses all that is not in it.
                 counting.debit(key, units, boot);
             }
             return;

@@ -120,8 +120,7 @@ impl Quota {
         let round = sharing.note(spent, self.clock.boot())?;
         sharing.until_told(round).await;
         let now = self.clock.boot();
-        let spent = spent.iter().filter(|row| row.units > 0);
-        let mut excesses = spent.filter_map(|row| {
+        let mut excesses = spent.iter().filter_map(|row| {
             let excess = match self.counting(row.counter) {
                 Some(counting) => counting.excess(row.key, now),
                 None => self.new_handles.excess(AccountId::from_bits(row.key), standing, now),
@@ -143,7 +142,7 @@ impl Quota {
 
     /// Takes charges back that the other nodes know of. Those of an account's new handles are only told.
     fn refund_shared(&self, spent: &[Spent]) {
-        for row in spent.iter().filter(|row| row.units > 0) {
+        for row in spent {
             if let Some(counting) = self.counting(row.counter) {
                 counting.refund(row.key, row.count());
             }
@@ -154,7 +153,7 @@ impl Quota {
     /// Tells the other nodes what is charged no more. What is not told stays charged there until it is regained.
     fn tell_back(&self, spent: &[Spent]) {
         if let Some(sharing) = &self.sharing {
-            sharing.tell(spent.iter().filter(|row| row.units > 0).map(|row| row.negative()));
+            sharing.tell(spent.iter().map(|row| row.negative()));
         }
     }
 
@@ -177,11 +176,11 @@ impl Quota {
     }
 }
 
-/// What a lookup call was charged, by counter; 0 for what it was not charged to.
-fn spent_on(call: &LookupCall, records: u32, (day, book): (u32, u32)) -> [Spent; 8] {
+/// What a lookup call was charged, by counter.
+fn spent_on(call: &LookupCall, records: u32, (day, book): (u32, u32)) -> Vec<Spent> {
     let (account, network, new) = (call.account.bits(), call.network(), day + book);
     let of_unproven = |units| if call.standing == Standing::Unproven { units } else { 0 };
-    [
+    let all = [
         Spent::new(Counter::Lookups, account, records),
         Spent::new(Counter::NetworkLookups, network, records),
         Spent::new(Counter::UnprovenLookups, 0, of_unproven(records)),
@@ -190,5 +189,6 @@ fn spent_on(call: &LookupCall, records: u32, (day, book): (u32, u32)) -> [Spent;
         Spent::new(Counter::NetworkNewHandles, network, new),
         Spent::new(Counter::UnprovenNetworkNewHandles, network, of_unproven(new)),
         Spent::new(Counter::UnprovenNewHandles, 0, of_unproven(new)),
-    ]
+    ];
+    all.into_iter().filter(|row| row.units > 0).collect()
 }

@@ -46,14 +46,14 @@ async fn answering_slowly(
     served(Router::new().route("/v1/cluster/member", get(report))).await
 }
 
-async fn served(routes: Router) -> String {
+pub(in crate::cluster) async fn served(routes: Router) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     Handle::current().spawn(async move { axum::serve(listener, routes).await });
     address
 }
 
-fn member(name: &str, node: u64, address: String) -> Member {
+pub(in crate::cluster) fn member(name: &str, node: u64, address: String) -> Member {
     Member {
         name: name.to_owned(),
         node: NodeId(node),
@@ -67,7 +67,7 @@ fn member(name: &str, node: u64, address: String) -> Member {
 }
 
 /// Node a with number 1, whose registry has these members, too.
-async fn peers(folder: &std::path::Path, others: Vec<Member>) -> Peers {
+pub(in crate::cluster) async fn peers(folder: &std::path::Path, others: Vec<Member>) -> Peers {
     let clock: SharedClock = Arc::new(SystemClock);
     let registry = started(folder, &clock);
     let all = [vec![member("a", 1, "http://127.0.0.1:1".to_owned())], others].concat();
@@ -184,9 +184,8 @@ async fn each_other_node_is_shown_something_else() {
     let members = vec![member("b", 2, address.clone()), member("c", 3, address)];
     let peers = peers(folder.path(), members).await;
     peers.ask_all().await;
-    peers.ask_all().await;
     let mut shown = lock(&shown).clone();
-    assert_eq!(shown.len(), 4);
+    assert_eq!(shown.len(), 2);
     shown.sort();
     shown.dedup();
     assert_eq!(shown.len(), 2, "one for each node");
@@ -212,6 +211,39 @@ async fn a_node_that_does_not_answer_or_is_another_one_is_named_with_the_reason(
     };
     peers.shared.registry.change_rows(gone).await.unwrap();
     assert_eq!(peers.hold(), Some(Hold::Removed));
+}
+
+#[tokio::test]
+async fn texts_of_other_nodes_are_short_and_have_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let long = || "\n\u{1b}[2J".to_owned() + &"é".repeat(200_000);
+    let refusal = move || async move {
+        let body = serde_json::json!({"code": long(), "detail": long()});
+        (axum::http::StatusCode::FORBIDDEN, Json(body))
+    };
+    let own = MemberReport {
+        name: "c".to_owned(),
+        node: shown(NodeId(3)),
+        process: String::new(),
+        applied: 7,
+        time: SystemClock.now(),
+        format: 1,
+        version: long(),
+        ready: true,
+    };
+    let report = move || async move { Json(own) };
+    let path = "/v1/cluster/member";
+    let b = member("b", 2, served(Router::new().route(path, get(refusal))).await);
+    let c = member("c", 3, served(Router::new().route(path, get(report))).await);
+    let peers = peers(folder.path(), vec![b, c]).await;
+    peers.ask_all().await;
+    let states = peers.states();
+    let texts = [states[1].error.as_ref().unwrap(), states[2].version.as_ref().unwrap()];
+    for text in texts {
+        let length = text.chars().count();
+        assert!((200..400).contains(&length), "{length}");
+        assert!(!text.contains(char::is_control) && text.contains("é…"), "{text}");
+    }
 }
 
 #[tokio::test]

@@ -54,9 +54,7 @@ use super::{
     fingerprint::FingerprintKey,
     keyed::{Key, Keyed},
 };
-use crate::{
-    clock::SharedClock, handle::Handle, ids::AccountId, ids::random_u64, limits, lock::lock,
-};
+use crate::{clock::SharedClock, handle::Handle, ids::AccountId, limits, lock::lock};
 
 /// Beyond this part of what a node may spend untold, the next round tells it.
 const QUIET_PART: f64 = 0.5;
@@ -70,8 +68,6 @@ pub struct Sharing {
     outbox: Mutex<Outbox>,
     rounds: Rounds,
     clock: SharedClock,
-    /// This run of the process.
-    run: u64,
     lost: AtomicU64,
 }
 
@@ -103,14 +99,8 @@ impl Sharing {
             outbox: Mutex::default(),
             rounds: Rounds::default(),
             clock,
-            run: random_u64(),
             lost: AtomicU64::new(0),
         }
-    }
-
-    /// The receipt for news.
-    pub fn receipt(&self) -> QuotaReceipt {
-        QuotaReceipt { run: self.run }
     }
 
     /// What was told so far.
@@ -158,7 +148,10 @@ impl Sharing {
     pub(super) fn note(&self, spent: &[Spent], now: Duration) -> Option<u64> {
         let weight = self.weight.load(Relaxed);
         let units = |row: &Spent| row.count().saturating_mul(weight);
-        for (place, row) in spent.iter().enumerate().filter(|(_, row)| units(row) > 0) {
+        if weight == 0 {
+            return None;
+        }
+        for (place, row) in spent.iter().enumerate() {
             match self.untold(row.counter).charge(row.key, units(row), 1.0, now) {
                 Ok(used) if used > QUIET_PART => {
                     self.tell([Spent { units: 0, ..*row }].into_iter());
@@ -167,8 +160,7 @@ impl Sharing {
                 Err(_) => {
                     let earlier = &spent[..place];
                     earlier.iter().for_each(|it| self.untold(it.counter).refund(it.key, units(it)));
-                    let rows = spent.iter().copied().filter(|it| it.units > 0);
-                    return self.tell(rows).then(|| self.rounds.ask());
+                    return self.tell(spent.iter().copied()).then(|| self.rounds.ask());
                 }
             }
         }

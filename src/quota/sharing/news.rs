@@ -45,10 +45,12 @@ pub struct Owed {
 }
 
 /// What a node answers that was told of quotas.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct QuotaReceipt {
-    /// Which run of its process it is: a random number. A process that began again has forgotten what only the memory had.
-    pub run: u64,
+    /// The random number of its process, in hexadecimal, as it tells it of itself. A process that began again has forgotten what only the memory
+    /// had.
+    #[schema(example = "00decade00decade")]
+    pub process: String,
 }
 
 redacted_debug!(QuotaNews, Spent, Owed);

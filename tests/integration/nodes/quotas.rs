@@ -97,35 +97,72 @@ async fn an_account_that_asks_three_nodes_at_once_gets_one_allowance() {
     }
 }
 
-#[tokio::test]
-async fn an_address_book_is_paid_for_once_and_a_node_that_restarts_learns_what_was_spent() {
-    let mut trio = trio().await;
+/// How often a node that runs was late for another one, so that the two counted apart. Node c is to be away.
+fn late(trio: &Trio, nodes: &[usize]) -> usize {
+    let outputs = nodes.iter().map(|node| trio.nodes[*node].output());
+    let is_late = |line: &&str| line.contains("counts quotas apart for now");
+    let is_of_c = |line: &str| line.contains("member=\"c\"") || line.contains("member=c");
+    let is_counted = |line: &&str| is_late(line) && (nodes.contains(&2) || !is_of_c(line));
+    outputs.map(|output| output.lines().filter(is_counted).count()).sum()
+}
+
+/// What went wrong, and whether a node was late. Of one that takes longer than a second to answer, as on a machine with other work, nothing
+/// exact is promised.
+struct Wrong {
+    what: String,
+    is_late: bool,
+}
+
+/// An account asks for its address book at each node, and for the rest of it while node c is away.
+async fn pays_once(trio: &mut Trio) -> Result<(), Wrong> {
     let ann = trio.nodes[0].sign_up().await;
     let numbers: Vec<_> = (0..90).map(|n| format!("+1415555{n:04}")).collect();
     let numbers: Vec<_> = numbers.iter().map(String::as_str).collect();
     assert_eq!(batch(&trio.nodes[0], &ann, &numbers[..50]).await.status, 200);
-    for node in [1, 2] {
+    for (node, server) in trio.nodes.iter().enumerate().skip(1) {
         let begun = Instant::now();
-        let server = &trio.nodes[node];
         while Scrape::of(server).await.value("quota_remembered_handles") < 50.0 {
-            assert!(begun.elapsed() < PATIENCE, "{}", server.output());
+            let is_late = late(trio, &[0, 1, 2]) > 0;
+            if is_late || PATIENCE < begun.elapsed() {
+                return Err(Wrong { what: format!("node {node} does not remember"), is_late });
+            }
             sleep(Duration::from_millis(100)).await;
         }
         let all = batch(server, &ann, &numbers[..50]).await;
-        assert_eq!((all.status, limits(&all).2), (200, 150));
+        if (all.status, limits(&all).2) != (200, 150) {
+            let is_late = late(trio, &[0, 1, 2]) > 0;
+            return Err(Wrong { what: format!("node {node}: {all:?}"), is_late });
+        }
     }
 
-    // The files follow.
-    sleep(Duration::from_secs(1)).await;
-    trio.nodes[2].kill();
+    // Its files follow before it ends.
+    assert!(trio.nodes[2].stop().await.success());
     assert_eq!(batch(&trio.nodes[1], &ann, &numbers[50..]).await.status, 200);
     trio.nodes[2].spawn().await;
     let begun = Instant::now();
-    while left(&trio.nodes[2], &ann, numbers[0]).await != 110 {
-        assert!(begun.elapsed() < PATIENCE, "{}", trio.nodes[2].output());
-        sleep(Duration::from_millis(100)).await;
+    loop {
+        let of_c = left(&trio.nodes[2], &ann, numbers[0]).await;
+        let is_late = late(trio, &[0, 1]) > 0;
+        if of_c != 110 && !is_late && begun.elapsed() < PATIENCE {
+            sleep(Duration::from_millis(100)).await;
+            continue;
+        }
+        let of_a = left(&trio.nodes[0], &ann, numbers[0]).await;
+        let what = format!("{of_a} and {of_c} are left");
+        return if [of_a, of_c] == [110; 2] { Ok(()) } else { Err(Wrong { what, is_late }) };
     }
-    assert_eq!(left(&trio.nodes[0], &ann, numbers[0]).await, 110);
+}
+
+#[tokio::test]
+async fn an_address_book_is_paid_for_once_and_a_node_that_restarts_learns_what_was_spent() {
+    let mut attempts = Vec::new();
+    for _ in 0..5 {
+        let mut trio = trio().await;
+        let Err(Wrong { what, is_late }) = pays_once(&mut trio).await else { return };
+        assert!(is_late, "{what}");
+        attempts.push(what);
+    }
+    panic!("nodes were late each time: {attempts:?}");
 }
 
 #[tokio::test]
@@ -162,7 +199,7 @@ async fn only_a_node_tells(trio: &Trio) {
     let admin = server.operator_token("adm", "admin");
     tell(&admin, nothing.clone()).await.refuses(403, "role-insufficient");
     tell("do_nobody", nothing.clone()).await.refuses(401, "token-invalid");
-    assert!(tell(&token, nothing).await.body["run"].is_u64());
+    assert!(tell(&token, nothing).await.body["process"].is_string());
     let unknown =
         json!({"spent": [{"counter": "x", "key": 1, "units": 1}], "owed": [], "asked": []});
     tell(&token, unknown).await.refuses(400, "request-invalid");
