@@ -17,7 +17,10 @@ use std::{
 use aws_lc_rs::agreement::{PrivateKey, X25519};
 use zeroize::Zeroizing;
 
-use super::key_rows::KeyRows;
+use super::{
+    key_rows::{KeyRows, RECEIVING},
+    member::Member,
+};
 use crate::{
     clock::{Hour, Timestamp},
     envelope::{HourKey, KeyFiles, Keyring, KeyringError},
@@ -26,8 +29,6 @@ use crate::{
     registry::{EntryKey, EntryKeys},
 };
 
-/// Where the numbers of receiving keys begin: no key of entries has such a number.
-pub(super) const RECEIVING: u32 = 1 << 31;
 /// The number of no key.
 const NONE: u32 = u32::MAX;
 
@@ -52,10 +53,10 @@ impl ClusterKeys {
         Self { keyring, held_back, age_max }
     }
 
-    /// The same keys, which live no longer than the log, whose retention this is, but at least [`limits::CLUSTER_KEY_AGE_MAX_LEAST`].
+    /// The same keys, which live no longer than the log, whose retention this is, but at least [`limits::CLUSTER_KEY_AGE_MIN`].
     #[must_use]
     pub fn with_retention(self, retention: Duration) -> Self {
-        let (least, most) = (limits::CLUSTER_KEY_AGE_MAX_LEAST, limits::CLUSTER_KEY_AGE_MAX);
+        let (least, most) = (limits::CLUSTER_KEY_AGE_MIN, limits::CLUSTER_KEY_AGE_MAX);
         Self { age_max: retention.clamp(least, most), ..self }
     }
 
@@ -268,6 +269,20 @@ impl EntryKeys for ClusterKeys {
         rows.for_each(|(key, row)| seen.add(key, row));
         self.lacks_for_ever(id, &seen, now)
     }
+
+    /// A member that has a key writes under it, under the one before it, or under a newer one: see [`KeyRotation`](super::KeyRotation). So
+    /// behind rows that say that all have key *k*, an entry under a key before *k - 1* is of a node that keeps none of the rules.
+    fn is_void(
+        &self,
+        id: u32,
+        members: &mut dyn Iterator<Item = &[u8]>,
+        rows: &mut dyn Iterator<Item = (&[u8], &[u8])>,
+    ) -> bool {
+        let mut seen = KeyRows::default();
+        rows.for_each(|(key, row)| seen.add(key, row));
+        let everywhere = Member::newest_keys(members).min();
+        everywhere.is_some_and(|everywhere| !seen.is_usable(id, everywhere))
+    }
 }
 
 #[cfg(test)]
@@ -309,7 +324,8 @@ mod tests {
         assert_eq!(open(data).numbers(), [7]);
         let (number, made_at) = (8_u32.to_be_bytes(), Timestamp::from_secs(1_800_000_000));
         let micros = made_at.as_micros().to_be_bytes();
-        let is_gone = |id, now| again.is_gone(id, &mut [(&number[..], &micros[..])].into_iter(), now);
+        let is_gone =
+            |id, now| again.is_gone(id, &mut [(&number[..], &micros[..])].into_iter(), now);
         let gone = [5, 6, 7, 8, 9].map(|id| is_gone(id, made_at));
         assert_eq!(gone, [true, true, false, false, false]);
         let later = made_at.plus(limits::CLUSTER_KEY_AGE_MAX);

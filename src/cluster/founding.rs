@@ -181,6 +181,7 @@ mod tests {
     use super::*;
     use crate::{
         clock::{ManualClock, SharedClock},
+        cluster::KeyRows,
         files::OsDisk,
         registry::{self, EntryKeys as _, NodePublicKey},
         shared_log::{Call, Fault, MemoryLog},
@@ -224,7 +225,12 @@ mod tests {
             ("a", identity.node, "http://a:1")
         );
         assert_eq!((member.key, member.receiving), (keys.newest().id(), keys.receiving().unwrap()));
-        assert_eq!(member.key, 500_000, "the hour of now");
+        assert_eq!(member.key, 1);
+        let (mut rows, first) = (KeyRows::default(), 1_u32.to_be_bytes());
+        rows.add(&first, &now().as_micros().to_be_bytes());
+        let mut found = KeyRows::default();
+        registry.each_row(RowKind::EntryKey, |key, row| found.add(key, row)).unwrap();
+        assert_eq!(found, rows);
         assert_eq!(operators, [b"member-a"]);
     }
 

@@ -20,8 +20,9 @@ use data_encoding::HEXLOWER;
 use tokio::time::sleep;
 
 use super::{
-    entry_keys::{ClusterKeys, RECEIVING},
+    entry_keys::ClusterKeys,
     identity::{Identity, IdentityError, joining_marker},
+    key_rows::RECEIVING,
     member::Callee,
     member_client::{ClientError, JoinRequest, MemberClient},
 };

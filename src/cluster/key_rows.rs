@@ -17,7 +17,6 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::entry_keys::RECEIVING;
 use crate::{
     clock::Timestamp,
     limits,
@@ -25,11 +24,15 @@ use crate::{
     registry::{NodeId, Registry, RowKind, Rows},
 };
 
+/// Where the numbers of receiving keys begin: no key of entries has such a number.
+pub(super) const RECEIVING: u32 = 1 << 31;
+
 /// Which keys of entries there are, by the rows of one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeyRows {
     made: BTreeMap<u32, Timestamp>,
     sealed: Vec<(u32, NodeId)>,
+    /// Whether a node was removed since the last key was made.
     is_wanted: bool,
 }
 
@@ -63,11 +66,6 @@ impl KeyRows {
         }
     }
 
-    /// Whether a node was removed since the last key was made.
-    pub(super) const fn is_wanted(&self) -> bool {
-        self.is_wanted
-    }
-
     /// Which key is sealed to which member.
     pub(super) fn sealed(&self) -> &[(u32, NodeId)] {
         &self.sealed
@@ -97,9 +95,17 @@ impl KeyRows {
         newest < number && number <= self.last(newest, now)
     }
 
-    /// Whether there is a key between these two.
-    pub(super) fn is_one_between(&self, first: u32, second: u32) -> bool {
-        self.made.range(first + 1..second).next().is_some()
+    /// Whether the key `second` is the one right behind `first`.
+    pub(super) fn follows(&self, first: u32, second: u32) -> bool {
+        first + 1 == second || self.made.is_empty()
+    }
+
+    /// Whether members may write under a key, if all of them have the key `everywhere`: that one, the one before it, or a newer one. Of keys
+    /// without times nobody can tell.
+    pub(super) fn is_usable(&self, number: u32, everywhere: u32) -> bool {
+        let is_in_use =
+            || everywhere <= number + 1 && number <= self.last(everywhere, Timestamp::EPOCH);
+        !self.made.contains_key(&everywhere) || is_in_use()
     }
 
     /// The latest moment at which the key was made. None if it is not known, or lies in the future of a key that has no time.
@@ -189,7 +195,7 @@ mod tests {
         rows.add(NEW_KEY_WANTED, b"");
         rows.add(&sealed_to(RECEIVING - 1, NodeId(2)), b"x");
         rows.add(&7_u32.to_be_bytes(), &at(1).as_micros().to_be_bytes());
-        assert!(rows.is_wanted() && rows.sealed() == [(RECEIVING - 1, NodeId(2))]);
+        assert!(rows.is_wanted && rows.sealed() == [(RECEIVING - 1, NodeId(2))]);
         assert_eq!(rows.made, BTreeMap::from([(7, at(1))]));
     }
 
@@ -198,15 +204,24 @@ mod tests {
         let rows = made(&[(3, 0), (4, 1), (5, 2), (7, 3), (1 << 30, 4)]);
         let last = |newest| rows.last(newest, at(9));
         assert_eq!([1, 2, 3, 5, 6, 8].map(last), [1, 5, 5, 5, 7, 8]);
-        assert_eq!([3, 4, 5, 6, 7].map(|it| rows.is_to_come(it, 3, at(9))), [false, true, true, false, false]);
-        assert!(rows.is_one_between(3, 5) && !rows.is_one_between(3, 4));
+        assert_eq!(
+            [3, 4, 5, 6, 7].map(|it| rows.is_to_come(it, 3, at(9))),
+            [false, true, true, false, false]
+        );
+        assert!(rows.follows(3, 4) && !rows.follows(3, 5) && KeyRows::default().follows(3, 27));
+        let usable = [2, 3, 4, 5, 6, 7].map(|number| rows.is_usable(number, 4));
+        assert_eq!(usable, [false, true, true, true, false, false]);
+        assert!(rows.is_usable(1, 2), "the key that all have has no time");
     }
 
     #[test]
     fn a_key_is_never_younger_than_its_successor() {
         let rows = made(&[(3, 0), (4, 400), (5, 2), (9, 0)]);
         let made_at = |number| rows.made_at(number, 3, at(10));
-        assert_eq!([3, 4, 5, 6, 9].map(made_at), [Some(at(0)), Some(at(2)), Some(at(2)), None, None]);
+        assert_eq!(
+            [3, 4, 5, 6, 9].map(made_at),
+            [Some(at(0)), Some(at(2)), Some(at(2)), None, None]
+        );
         let is_old = |number, days| rows.is_old(number, 5, AGE, at(days));
         assert!(is_old(4, 32) && !is_old(4, 31) && is_old(3, 30) && !is_old(3, 29));
         // Its time was removed, since it is older than any key may be.

@@ -81,6 +81,12 @@ impl Member {
         rows.filter_map(member).find(|row| row.node == node.0).map(|row| NodePublicKey(row.public))
     }
 
+    /// The newest keys that members have, by the rows of all.
+    pub(super) fn newest_keys(rows: &mut dyn Iterator<Item = &[u8]>) -> impl Iterator<Item = u32> {
+        let row = |row| postcard::from_bytes::<MemberV1>(row).ok();
+        rows.filter_map(row).map(|row| row.key)
+    }
+
     /// How it is called.
     pub fn callee(&self) -> Callee<'_> {
         Callee { address: &self.address, node: self.node }

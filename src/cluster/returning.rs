@@ -35,7 +35,8 @@ pub async fn is_left_behind(
 ) -> bool {
     let (next, now) = (registry.log_position().applied.place + 1, registry.rows_so_far().now());
     let rows = KeyRows::seen(registry);
-    let is_gone = |key| keys.lacks_for_ever(key, &rows, now) || (has_others && keys.is_old(key, &rows, now));
+    let is_gone =
+        |key| keys.lacks_for_ever(key, &rows, now) || (has_others && keys.is_old(key, &rows, now));
     match log.read(next, 1).await {
         Ok(entries) => entries.first().and_then(|entry| key_of(&entry.bytes)).is_some_and(is_gone),
         Err(error) => matches!(error, EngineError::Trimmed { .. }),

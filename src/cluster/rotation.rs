@@ -171,16 +171,21 @@ impl KeyRotation {
             let purpose = self.purpose(number, self.identity.node);
             let opened = {
                 let rows = self.registry.rows_so_far();
-                let sealed = rows.get(RowKind::EntryKey, &key_rows::sealed_to(number, purpose.node));
-                sealed.and_then(|it| receiving.iter().find_map(|half| sealing::open(purpose, half, it)))
+                let sealed =
+                    rows.get(RowKind::EntryKey, &key_rows::sealed_to(number, purpose.node));
+                sealed.and_then(|it| {
+                    receiving.iter().find_map(|half| sealing::open(purpose, half, it))
+                })
             };
             let Some(key) = opened else {
                 unopened = Some(number);
                 continue;
             };
             // Before another thread can use it.
-            let is_next = !seen.keys.is_one_between(newest, number);
-            self.keys.hold_back(is_next.then_some(number));
+            // A key that is old may be destroyed elsewhere: this node was away, and the others go on.
+            let is_old = self.keys.is_old(newest, &seen.keys, seen.now);
+            let may_wait = seen.keys.follows(newest, number) && !is_old;
+            self.keys.hold_back(may_wait.then_some(number));
             *lock(&self.taken) = Some((number, Instant::now()));
             self.keys.put(&[(number, key)])?;
             newest = number;

@@ -67,6 +67,8 @@ impl Registry {
         let store = RedbStore::open(dir, clock.now())?;
         let mut rows = store.rows_of(RowKind::Operator)?;
         rows.extend(store.rows_of(RowKind::Member)?);
+        // A node that was away finds out by these that a key is gone.
+        rows.extend(store.rows_of(RowKind::EntryKey)?);
         let registry = Self::with_store(Box::new(store), config, clock);
         let mut steps = rows.into_iter().map(|(key, row)| Mutation::PutRow(key, row)).collect();
         registry.shared.show_rows(&mut steps, |_| true);

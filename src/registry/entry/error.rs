@@ -18,6 +18,11 @@ pub enum EntryError {
     /// The node that it names is no member of the cluster at its place, or did not sign it.
     #[error("no member of the cluster wrote an entry of the shared log")]
     Stranger,
+    /// No member may write under its key at its place: all have newer ones, or there is none with this number.
+    #[error(
+        "an entry of the shared log is under key {0}, under which no member writes at its place"
+    )]
+    KeyVoid(u32),
     /// This node does not have its key, or does not have it yet.
     #[error("this node does not have key {0} of the shared log's entries")]
     KeyMissing(u32),

@@ -32,6 +32,17 @@ pub trait EntryKeys: Send + Sync {
     ) -> bool {
         false
     }
+
+    /// Whether no member may write under the key with this number, by the rows of [`RowKind::Member`](crate::registry::RowKind::Member) and
+    /// those of keys. All nodes must find the same for the same rows, whatever keys they have: they skip such an entry.
+    fn is_void(
+        &self,
+        _id: u32,
+        _members: &mut dyn Iterator<Item = &[u8]>,
+        _rows: &mut dyn Iterator<Item = (&[u8], &[u8])>,
+    ) -> bool {
+        false
+    }
 }
 
 impl EntryKey {

@@ -3,9 +3,10 @@
 //! A nudge says that there is something to read. A poll each second stands behind nudges. Each entry must follow the last one by
 //! place and hash, and must fit the index: what does not stops the node, which repairs nothing itself.
 //!
-//! One that no member wrote counts as a place and changes nothing. A node that was removed may reach etcd still, and must neither change
-//! the registry nor end the others. Who is a member is found in the rows as the entry before left them, so all nodes skip the same
-//! entries.
+//! One that no member wrote counts as a place and changes nothing, and so does one under a key that no member uses any more, or that was never
+//! made. A node that was removed may reach etcd still, and must neither change the registry nor end the others. A member that names a key
+//! which the others have destroyed must not end them either: they would take the state of whoever has it. Both are found in the rows as the
+//! entry before left them, so all nodes skip the same entries.
 
 use std::time::Instant;
 
@@ -110,8 +111,8 @@ impl Writer {
     fn apply(&mut self, bytes: &[u8]) -> Result<(), EntryError> {
         let Some(log) = &mut self.log else { return Ok(()) };
         let opened = log.open(bytes, &self.shared.rows());
-        if opened == Err(EntryError::Stranger) {
-            self.skip(bytes);
+        if let Err(error @ (EntryError::Stranger | EntryError::KeyVoid(_))) = opened {
+            self.skip(bytes, error);
             return Ok(());
         }
         let entry::Entry { decided_at, steps, changes, .. } = opened?;
@@ -124,15 +125,12 @@ impl Writer {
         Ok(())
     }
 
-    /// Takes an entry of a stranger for one without steps. Its time is not believed either: it may be far ahead.
-    fn skip(&mut self, bytes: &[u8]) {
+    /// Takes an entry for one without steps. Its time is not believed either: it may be far ahead.
+    fn skip(&mut self, bytes: &[u8], why: EntryError) {
         let Some(log) = &mut self.log else { return };
         if log.complaints.is_due(Instant::now()) {
             let place = log.applied.head.place + 1;
-            tracing::error!(
-                place,
-                "no member of the cluster wrote an entry of the shared log; it changes nothing. Who else reaches etcd?"
-            );
+            tracing::error!(error = %why, place, "it changes nothing. Who else reaches etcd?");
         }
         let at = log.applied.decided_at;
         self.carry_out(bytes, Decided { at, steps: Vec::new(), changes: Vec::new() });

@@ -9,7 +9,7 @@ use crate::{
     clock::Timestamp,
     limits,
     registry::{
-        entry::{self, NodeId, NodePublicKey},
+        entry::{self, EntryError, NodeId, NodePublicKey},
         error::ChangeError,
         expiring::{ExpiringRows, RowKind},
         job::Job,
@@ -183,7 +183,23 @@ impl LogEnd {
     ) -> Result<entry::Entry, entry::EntryError> {
         let LogMember { cluster, keys, .. } = &self.member;
         let author = |node| self.author(node, rows);
-        entry::Entry::open(bytes, *cluster, self.applied.head, keys.as_ref(), author)
+        let opened = entry::Entry::open(bytes, *cluster, self.applied.head, keys.as_ref(), author);
+        let is_of_member = !matches!(
+            opened,
+            Err(EntryError::Stranger
+                | EntryError::OtherCluster
+                | EntryError::NotNext(_)
+                | EntryError::FormatUnknown(_))
+        );
+        // Whether this node has the key or not: all nodes must do the same.
+        let void = entry::key_of(bytes).filter(|key| is_of_member && self.is_void(*key, rows));
+        void.map_or(opened, |key| Err(EntryError::KeyVoid(key)))
+    }
+
+    fn is_void(&self, key: u32, rows: &ExpiringRows) -> bool {
+        let mut members = rows.each(RowKind::Member).map(|(_, row)| &*row.value);
+        let keys = rows.each(RowKind::EntryKey);
+        self.member.keys.is_void(key, &mut members, &mut keys.map(|(key, row)| (key, &*row.value)))
     }
 
     fn author(&self, node: NodeId, rows: &ExpiringRows) -> Option<NodePublicKey> {

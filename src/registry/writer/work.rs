@@ -168,7 +168,9 @@ impl Writer {
         if let Some(refusal) = self.refusal(&first.touches) {
             return first.refuse(refusal);
         }
-        let Some(at) = self.decides_at(&first.touches) else { return first.refuse(ChangeError::Held) };
+        let Some(at) = self.decides_at(&first.touches) else {
+            return first.refuse(ChangeError::Held);
+        };
         let (jobs, plan) = self.gather(first, at);
         let decided = self.decide(plan);
         if decided.is_nothing() {

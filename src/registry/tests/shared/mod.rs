@@ -49,12 +49,7 @@ impl EntryKeys for OneKey {
         (id == 1).then(|| self.0.clone())
     }
 
-    fn is_gone(
-        &self,
-        id: u32,
-        _: &mut dyn Iterator<Item = (&[u8], &[u8])>,
-        _: Timestamp,
-    ) -> bool {
+    fn is_gone(&self, id: u32, _: &mut dyn Iterator<Item = (&[u8], &[u8])>, _: Timestamp) -> bool {
         id == 0
     }
 }

@@ -4,8 +4,8 @@ use super::*;
 use crate::{
     limits,
     registry::{
-        EntryError, HandleState, Hold, ImportRecords, LogStop, OpenError, TransferAccount,
-        TransferClaim, TransferDevice,
+        EntryError, HandleState, Hold, ImportRecords, LogStop, OpenError, RowKind, Rows,
+        TransferAccount, TransferClaim, TransferDevice,
     },
     shared_log::Stopped,
 };
