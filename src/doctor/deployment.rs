@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
 use super::{
     certificate::{self, Certificate},
     clock, engine, files, keys, network, nodes, roles,
@@ -25,6 +27,8 @@ pub struct Deployment {
     certificate: Certificate,
     /// What only a running server knows of itself; none if no server runs.
     running: Option<Running>,
+    /// Locked while somebody checks.
+    checking: Arc<Mutex<()>>,
 }
 
 #[derive(Debug)]
@@ -54,12 +58,18 @@ impl Deployment {
         connections: Connections,
         operators: Arc<Operators>,
     ) -> Self {
-        Self { config, clock, certificate, running: Some(Running { connections, operators }) }
+        let running = Some(Running { connections, operators });
+        Self { config, clock, certificate, running, checking: Arc::default() }
     }
 
     /// A deployment by its configuration and the files of `config.server.data`.
     pub fn of_files(config: Config, clock: Arc<TrustedClock>, certificate: Certificate) -> Self {
-        Self { config, clock, certificate, running: None }
+        Self { config, clock, certificate, running: None, checking: Arc::default() }
+    }
+
+    /// Waits until nobody else checks. Each check asks all of the etcd members and reads many files, so callers take turns.
+    pub async fn alone(&self) -> OwnedMutexGuard<()> {
+        Arc::clone(&self.checking).lock_owned().await
     }
 
     /// The checks that only a running server can make of itself, if this one does not run.

@@ -21,8 +21,7 @@ use crate::{
     shutdown::Shutdown,
 };
 
-const OTHER_HOUR: &str =
-    "the node signed its token in another hour: its clock or the clock of this node is wrong; correct it";
+const OTHER_HOUR: &str = "the node signed its token in another hour: its clock or the clock of this node is wrong; correct it";
 
 /// Lets operators in.
 #[derive(Clone)]

@@ -83,7 +83,7 @@ pub(super) async fn status(
     Ok(Json(node.peers.report(engine)))
 }
 
-/// The members of the engine, by asking them now.
+/// The etcd members, by asking them now.
 async fn engine(etcd: &Etcd) -> Vec<EngineMember> {
     let (versions, silent) = match etcd.members_now().await {
         Ok(Probed { versions, silent, .. }) => (versions, silent),
@@ -134,15 +134,15 @@ pub(super) async fn quota(
 ) -> Result<Json<QuotaReceipt>, Problem> {
     let (Parts { headers, .. }, body) = request.into_parts();
     authorize(&headers, &operators, Role::Member)?;
-    node.ok_or_else(in_no_cluster)?;
+    let peers = node.ok_or_else(in_no_cluster)?.peers;
     let body = read_json_text(&headers, body, limits::QUOTA_NEWS_BYTES_MAX).await?;
     let count = move || {
         let news = read_json::<QuotaNews>(&body)?;
         let no_quotas =
             || Problem::new(Code::RequestInvalid, "quota.enabled is false on this node");
-        let receipt = quota.sharing().ok_or_else(no_quotas)?.receipt();
+        quota.sharing().ok_or_else(no_quotas)?;
         quota.receive(&news);
-        Ok(Json(receipt))
+        Ok(Json(QuotaReceipt { process: peers.process().to_owned() }))
     };
     let counted = spawn_blocking(count).await;
     counted.map_err(|_| Problem::new(Code::Internal, "the call failed"))?

@@ -17,7 +17,8 @@ use crate::{
 };
 
 /// Checks the deployment: file modes, keys, clock, space, open files, listeners, operators, delivery of codes, and in a cluster etcd and
-/// the nodes. Each finding says what to do. It reads no record, so the audit log does not note it.
+/// the nodes. Each finding says what to do. It reads no record, so the audit log does not note it. One check is under way at a time: others wait
+/// for it.
 #[utoipa::path(
     get, path = "/v1/doctor", operation_id = "getDoctor", tag = "doctor",
     responses(
@@ -35,12 +36,18 @@ pub(super) async fn doctor(
     State(node): State<Option<ClusterNode>>,
 ) -> Result<Json<DoctorReport>, Problem> {
     authorize(&headers, &operators, Role::Reader)?;
+    // It goes along with the work, which goes on if the client goes away.
+    let alone = deployment.alone().await;
     let unnamed_proxies = counters.proxies.unnamed_seen();
     let cluster = match node {
         Some(node) => Some(node.facts().await),
         None => None,
     };
-    let report = spawn_blocking(move || deployment.check(unnamed_proxies, cluster.as_ref())).await;
+    let check = move || {
+        let _alone = alone;
+        deployment.check(unnamed_proxies, cluster.as_ref())
+    };
+    let report = spawn_blocking(check).await;
     report
         .map(Json)
         .map_err(|_| Problem::new(Code::Internal, "the deployment could not be checked"))

@@ -26,9 +26,7 @@ use crate::{
     },
     ids,
     operators::{OperatorsError, TokenHash, invited, inviter, is_node_name, take_invite},
-    registry::{
-        ChangeError, ClusterId, EntryFormat, NodeId, NodePublicKey, Registry, Rows,
-    },
+    registry::{ChangeError, ClusterId, EntryFormat, NodeId, NodePublicKey, Registry, Rows},
 };
 
 /// Somebody who has an invite. It is looked at before the body is read.

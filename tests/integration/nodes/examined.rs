@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant};
 
 use dispatchd::{
-    limits::SHARED_LOG_ENTRY_MAX,
+    limits::{ETCD_TRY_TIMEOUT, SHARED_LOG_ENTRY_MAX},
     shared_log::{Appended, EngineError, Head, SharedLog as _, etcd::Fence},
 };
+use futures_util::future::join_all;
 use serde_json::Value;
 use tokio::time::sleep;
 
@@ -15,7 +16,7 @@ use crate::{
     shared_log::cluster::Cluster,
 };
 
-/// What a member of etcd on this machine may be: old, and with a slow disk.
+/// What an etcd member on this machine may be: old, and with a slow disk.
 const OF_THE_MACHINE: [&str; 2] = ["20418", "a sync of the disk"];
 
 /// The findings about etcd and nodes: check, severity, text, and what to do.
@@ -74,6 +75,19 @@ async fn a_node_and_a_member_of_etcd_that_are_away_are_found() {
     for check in ["engine", "nodes"] {
         assert!(said.contains(&format!("{check} cannot be checked with --data")), "{said}");
     }
+}
+
+#[tokio::test]
+async fn those_who_ask_at_once_take_turns() {
+    let trio = Trio::begin().await;
+    let reader = trio.nodes[0].operator_token("rea", "reader");
+    // Each check waits for its answer.
+    trio.etcd.pause(2);
+    let begun = Instant::now();
+    let all = join_all([(); 4].map(|()| found(&trio.nodes[0], &reader))).await;
+    let (spent, one) = (begun.elapsed(), ETCD_TRY_TIMEOUT);
+    assert!(all.iter().all(|found| found.iter().any(|it| it[2].contains(trio.etcd.url(2)))));
+    assert!(one * 7 / 2 < spent, "{spent:?}");
 }
 
 #[tokio::test]

@@ -29,7 +29,11 @@ async fn nodes_that_joined_are_one_directory() {
             // Another member could have it sign what is good at node a.
             let words = ["cluster", "join", &trio.nodes[1].operators, "--token", &token];
             let elsewhere = run(&mut trio.nodes[2].command_for(&words));
-            assert!(said(&elsewhere).contains("another member made this invite"), "{}", said(&elsewhere));
+            assert!(
+                said(&elsewhere).contains("another member made this invite"),
+                "{}",
+                said(&elsewhere)
+            );
         }
         good(&trio.join(node, &token));
         let again = trio.join(node, &token);
