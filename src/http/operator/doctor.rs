@@ -14,10 +14,11 @@ use crate::{
         query::NoParameters,
     },
     operators::{Operators, Role},
+    query_log::QueryLog,
 };
 
-/// Checks the deployment: file modes, keys, clock, space, open files, listeners, operators, delivery of codes, and in a cluster etcd and
-/// the nodes. Each finding says what to do. It reads no record, so the audit log does not note it.
+/// Checks the deployment: file modes, keys, clock, space, open files, listeners, operators, delivery of codes, copies of the
+/// log, and in a cluster etcd and the nodes. Each finding says what to do. It reads no record, so the audit log does not note it.
 #[utoipa::path(
     get, path = "/v1/doctor", operation_id = "getDoctor", tag = "doctor",
     responses(
@@ -33,6 +34,7 @@ pub(super) async fn doctor(
     State(deployment): State<Arc<Deployment>>,
     State(counters): State<Counters>,
     State(node): State<Option<ClusterNode>>,
+    State(log): State<QueryLog>,
 ) -> Result<Json<DoctorReport>, Problem> {
     authorize(&headers, &operators, Role::Reader)?;
     let unnamed_proxies = counters.proxies.unnamed_seen();
@@ -40,7 +42,11 @@ pub(super) async fn doctor(
         Some(node) => Some(node.facts().await),
         None => None,
     };
-    let report = spawn_blocking(move || deployment.check(unnamed_proxies, cluster.as_ref())).await;
+    let check = move || {
+        let copies = log.copy_figures();
+        deployment.check(unnamed_proxies, cluster.as_ref(), copies.as_ref())
+    };
+    let report = spawn_blocking(check).await;
     report
         .map(Json)
         .map_err(|_| Problem::new(Code::Internal, "the deployment could not be checked"))
