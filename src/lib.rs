@@ -30,6 +30,7 @@
 //! | [`clock`] | the only reader of wall time; trusted time, which a wrong wall clock does not move |
 //! | [`background`] | named periodic ticks; a crash of one stops the service |
 //! | [`handle`] | text to canonical handle |
+//! | [`object_storage`] | objects in S3 or in a directory, which are created and never overwritten |
 //! | [`shared_log`] | the one order of the registry's changes, when several machines serve one directory |
 //! | [`vocabulary`] | routes, reasons, changes, causes, platforms, problem codes: one enum each |
 //! | [`envelope`] | encryption of what lies on disk: frames, chunks with their parity, keyring, rotating root key |
@@ -75,6 +76,7 @@ pub mod import_jobs;
 pub mod limits;
 pub mod lock;
 pub mod metrics;
+pub mod object_storage;
 pub mod operators;
 pub mod query_log;
 pub mod quota;

@@ -247,6 +247,30 @@ pub const LOG_TAILS_MAX: usize = 32;
 /// Log tails of one operator at once: a quarter of all.
 pub const LOG_TAILS_PER_OPERATOR_MAX: usize = 8;
 
+// Group: Copies of the log
+
+/// How often the log's new bytes are copied to the object store by default: what a lost machine loses at most of its records.
+pub const LOG_COPY_INTERVAL: Duration = Duration::from_secs(5);
+/// The shortest interval that the configuration accepts. Each copy of the active hour is an object, and stores charge for each.
+pub const LOG_COPY_INTERVAL_MIN: Duration = Duration::from_secs(1);
+/// The longest interval that the configuration accepts.
+pub const LOG_COPY_INTERVAL_MAX: Duration = Duration::from_secs(600);
+/// Bytes of one object, which is the memory that copying needs. A sealed hour of 10 million records becomes 35 objects.
+pub const LOG_COPY_OBJECT_BYTES_MAX: usize = if cfg!(test) { 512 } else { 4 * 1024 * 1024 };
+/// How long one call of the object store may take: the largest object then needs 280 kB/s. A stop waits for it.
+pub const STORE_CALL_PATIENCE: Duration = Duration::from_secs(15);
+/// How long a listing of the object store may take: a month of one node is some 26 pages of 1,000 names.
+pub const STORE_LIST_PATIENCE: Duration = Duration::from_secs(60);
+/// The longest pause after the object store failed again and again. The first pause is the interval of copying.
+pub const LOG_COPY_PAUSE_MAX: Duration = Duration::from_secs(30);
+/// How often the object store is listed, to find what should not be there.
+pub const LOG_COPY_LIST_EVERY: Duration = Duration::from_secs(3600);
+/// How long the last copies may take when the server stops.
+pub const LOG_COPY_CLOSE_PATIENCE: Duration = Duration::from_secs(5);
+/// How long copies of another node's hours outlive [`LOG_RETENTION_MAX`]: then any node deletes them. The other node may be lost, and
+/// its clock may have differed.
+pub const LOG_COPY_OTHERS_AFTER: Duration = Duration::from_secs(2 * 24 * 3600);
+
 // Group: Audit log and operators
 
 /// The shortest retention of the audit log that the configuration accepts. The audit log must name the readers of a record

@@ -41,6 +41,8 @@ codes! {
         Engine = 15 "engine",
         /// Whether the nodes of the cluster answer, take changes and agree on the time.
         Nodes = 16 "nodes",
+        /// Whether the log's copies in its object store are complete, and forgotten in time.
+        Store = 17 "store",
     }
 }
 

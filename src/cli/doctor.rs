@@ -72,7 +72,7 @@ impl Doctor {
             );
         }
         // Whether a proxy was seen, only the running server knows.
-        Ok(deployment.check(0, None))
+        Ok(deployment.check(0, None, None))
     }
 }
 

@@ -92,6 +92,13 @@ const EXAMPLES: &[(&str, &[Example])] = &[
     ),
     ("log verify", &[("After a disk failed", "dispatchd log verify --data /var/lib/dispatchd")]),
     ("log prove-forgotten", &[("For an auditor", "dispatchd log prove-forgotten --json")]),
+    (
+        "log fetch",
+        &[(
+            "After the log's disk was replaced, with the server stopped",
+            "dispatchd log fetch --data /var/lib/dispatchd --config /etc/dispatchd/dispatchd.toml",
+        )],
+    ),
     ("audit", &[("Who read the log today", "dispatchd audit list --since today")]),
     (
         "audit list",

@@ -39,6 +39,7 @@ use crate::{
     operators::Role,
     query_log::SearchOutcome,
     reading::{Answer, DataFiles, ReadingError, Records, Rows, Stop, follow},
+    server::copy_options,
 };
 
 /// How often a tail over files looks for new records.
@@ -190,8 +191,10 @@ impl Source {
         let config = self.running.config.load()?;
         let clock = Arc::new(clock_of(&data, &config)?);
         let shared: SharedClock = Arc::clone(&clock) as _;
+        let copies = copy_options(&config.log, &data, Arc::new(|_| true))?;
         let records = Records::of_files(DataFiles {
             data,
+            copies,
             clock: shared,
             root_key: config.keys.root_key,
             retention: config.log.retention,

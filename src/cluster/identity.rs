@@ -119,6 +119,11 @@ impl Identity {
         NodeKey::new(&self.secret)
     }
 
+    /// What the names of the node's objects in a store begin with. A node that joins later under the same name has another one.
+    pub fn store_name(&self) -> String {
+        format!("{}-{:016x}", self.name, self.node.0)
+    }
+
     /// Where it lies in the data directory `data`.
     pub fn path(data: &Path) -> PathBuf {
         data.join(IDENTITY_FILE_NAME)

@@ -6,7 +6,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::{
     certificate::{self, Certificate},
-    clock, engine, files, keys, network, nodes, roles,
+    clock, copies, engine, files, keys, network, nodes, roles,
     service::{self, Connections},
     space,
 };
@@ -16,6 +16,7 @@ use crate::{
     cluster::ClusterReport,
     config::Config,
     operators::Operators,
+    query_log::CopyFigures,
     shared_log::{EngineError, etcd::Examined},
 };
 
@@ -73,18 +74,27 @@ impl Deployment {
     }
 
     /// The checks that only a running server can make of itself, if this one does not run.
-    pub fn unchecked(&self) -> &'static [Check] {
-        match (&self.running, self.config.cluster.is_on()) {
-            (Some(_), _) => &[],
-            (None, false) => &[Check::Descriptors, Check::Roles],
-            (None, true) => &[Check::Descriptors, Check::Roles, Check::Engine, Check::Nodes],
+    pub fn unchecked(&self) -> Vec<Check> {
+        if self.running.is_some() {
+            return Vec::new();
         }
+        let mut checks = vec![Check::Descriptors, Check::Roles];
+        if self.config.cluster.is_on() {
+            checks.extend([Check::Engine, Check::Nodes]);
+        }
+        checks.extend(self.config.log.store.is_on().then_some(Check::Store));
+        checks
     }
 
     /// Everything that is wrong. `unnamed_proxies` is how many connections since the start named a proxy that the configuration does
-    /// not name. `cluster` is none in no cluster, and if no server runs. Reads names, sizes and permissions of files, so call it on a
+    /// not name. `cluster` is none in no cluster, `log_copies` without an object store, and both if no server runs. Reads names, sizes and permissions of files, so call it on a
     /// thread that may wait.
-    pub fn check(&self, unnamed_proxies: u64, cluster: Option<&ClusterFacts>) -> DoctorReport {
+    pub fn check(
+        &self,
+        unnamed_proxies: u64,
+        cluster: Option<&ClusterFacts>,
+        log_copies: Option<&CopyFigures>,
+    ) -> DoctorReport {
         let config = &self.config;
         let clock = self.clock.status();
         let mut findings = files::check(config);
@@ -104,6 +114,9 @@ impl Deployment {
         findings.extend(network::judge(config));
         findings.extend(network::judge_unnamed(unnamed_proxies));
         findings.extend(service::judge(config));
+        findings.extend(copies::judge(config));
+        let interval = config.log.copy_interval;
+        findings.extend(log_copies.iter().flat_map(|it| copies::judge_figures(interval, it)));
         findings.sort_by_key(|finding| finding.check);
         DoctorReport { findings }
     }
@@ -133,14 +146,14 @@ mod tests {
             let clock = TrustedClock::open(machine, OsDisk::shared(), data, &config.clock).unwrap();
             Deployment::of_files(config.clone(), Arc::new(clock), Certificate(Arc::new(|| None)))
         };
-        assert_eq!(of(&config).check(0, None), DoctorReport::default());
+        assert_eq!(of(&config).check(0, None, None), DoctorReport::default());
         assert_eq!(of(&config).unchecked(), [Check::Descriptors, Check::Roles]);
 
         let mut bad = config.clone();
         bad.server.trusted_proxies = vec!["::/0".parse().unwrap()];
         bad.quota.enabled = false;
         bad.keys.root_key = None;
-        let found = of(&bad).check(0, None).findings;
+        let found = of(&bad).check(0, None, None).findings;
         let found: Vec<_> = found.iter().map(|it| (it.check, it.severity)).collect();
         let expected = [
             (Check::Keys, Severity::Warning),

@@ -6,6 +6,7 @@
 
 mod certificate;
 mod clock;
+mod copies;
 mod deployment;
 mod engine;
 mod files;

@@ -36,7 +36,7 @@ codes! {
 }
 
 /// The file format of a segment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Form {
     /// A file of frames, in the order of time.
     Frames,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{clock::span, limits};
+use crate::{clock::span, limits, object_storage};
 
 /// Which failures the record of an answered lookup survives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,11 +26,21 @@ pub struct Config {
     /// How long a record stays readable; 2 hours to 30 days.
     #[serde(with = "span")]
     pub retention: Duration,
+    /// How often new bytes of the log are copied to the object store.
+    #[serde(with = "span")]
+    pub copy_interval: Duration,
+    /// The object store.
+    pub store: object_storage::Config,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { durability: Durability::default(), retention: limits::LOG_RETENTION_MAX }
+        Self {
+            durability: Durability::default(),
+            retention: limits::LOG_RETENTION_MAX,
+            copy_interval: limits::LOG_COPY_INTERVAL,
+            store: object_storage::Config::default(),
+        }
     }
 }
 
@@ -44,7 +54,12 @@ impl Config {
         if self.retention < limits::LOG_RETENTION_MIN {
             return refuse("must be at least 2h: the log destroys records by the hour");
         }
-        Ok(())
+        let (least, most) = (limits::LOG_COPY_INTERVAL_MIN, limits::LOG_COPY_INTERVAL_MAX);
+        if !(least..=most).contains(&self.copy_interval) {
+            let [least, most] = [least, most].map(humantime::format_duration);
+            return Err(("copy_interval", format!("must be from {least} to {most}")));
+        }
+        self.store.validate()
     }
 }
 
@@ -74,6 +89,12 @@ mod tests {
         assert!(read("retention = \"2h\"").unwrap().validate().is_ok());
         assert!(read("retention = \"720h\"").unwrap().validate().is_ok());
         assert!(read("retention = \"2592001s\"").unwrap().validate().is_err());
+        for interval in ["0s", "999ms", "601s"] {
+            let config = read(&format!("copy_interval = \"{interval}\"")).unwrap();
+            assert_eq!(config.validate().unwrap_err().0, "copy_interval", "{interval}");
+        }
+        let store = read("[store]\nurl = \"logs\"").unwrap();
+        assert_eq!(store.validate().unwrap_err().0, "store.url");
         for wrong in [
             "retention = 30",
             "retention = \"30\"",

@@ -15,6 +15,7 @@ use std::{
 
 use super::{
     config::{Config, Durability},
+    copies::{Copies, CopyFigures, CopyOptions},
     durations::LogDurations,
     engine::{LogState, LogThreads},
     frames::{
@@ -59,13 +60,15 @@ pub struct LogOptions {
     pub keys_disk: SharedDisk,
     /// Free space in bytes below which the log takes no records; at most a twentieth of the disk.
     pub disk_reserve: u64,
+    /// Where copies go, if anywhere.
+    pub copies: Option<CopyOptions>,
 }
 
 impl LogOptions {
     /// A log in `dir` with its keys in `keys`, on the operating system's disk.
     pub fn new(dir: PathBuf, keys: KeyFiles, config: Config, clock: SharedClock) -> Self {
         let (disk, keys_disk) = (OsDisk::shared(), OsDisk::shared());
-        Self { dir, keys, config, clock, disk, keys_disk, disk_reserve: 0 }
+        Self { dir, keys, config, clock, disk, keys_disk, disk_reserve: 0, copies: None }
     }
 }
 
@@ -76,6 +79,7 @@ pub struct QueryLog {
     /// Dropping the last clone stops the log's threads.
     pub(super) threads: Arc<LogThreads>,
     pub(super) durations: Arc<LogDurations>,
+    copies: Option<Arc<Copies>>,
 }
 
 impl QueryLog {
@@ -85,7 +89,9 @@ impl QueryLog {
         options: LogOptions,
         shutdown: &Shutdown,
     ) -> Result<(Self, RecoveryReport), OpenError> {
-        let LogOptions { dir, keys, config, clock, disk, keys_disk, disk_reserve } = options;
+        let LogOptions { dir, keys, config, clock, disk, keys_disk, disk_reserve, copies } =
+            options;
+        let copies = copies.map(|options| Arc::new(Copies::new(options, clock.boot())));
         let recovered = recovery::open(&dir, keys, &keys_disk, clock, config.retention)?;
         let sources = recovered.sources;
         let durations = Arc::<LogDurations>::default();
@@ -118,7 +124,7 @@ impl QueryLog {
             directory: recovered.lock,
         });
         let threads = LogThreads::start(&shared, shutdown.clone()).map_err(OpenError::Thread)?;
-        Ok((Self { shared, threads: Arc::new(threads), durations }, recovered.report))
+        Ok((Self { shared, threads: Arc::new(threads), durations, copies }, recovered.report))
     }
 
     /// Appends a record. No answer may leave before the acknowledgement resolves, and none after an error.
@@ -180,7 +186,7 @@ impl QueryLog {
 
     /// A reader that sees every committed record.
     pub fn reader(&self) -> LogReader {
-        LogReader { sources: self.shared.sources.clone() }
+        LogReader { sources: self.shared.sources.clone(), copies: self.copies.clone() }
     }
 
     /// The keyring of the hours, for other data that must expire with the log.
@@ -208,6 +214,19 @@ impl QueryLog {
     /// early when `stop` returns true, and leaves no partial file. Rounds exclude each other.
     pub fn seal(&self, stop: &dyn Fn() -> bool) -> SealOutcome {
         self.shared.seal_all(stop)
+    }
+
+    /// Copies to the object store what is committed, and deletes copies that have expired. Without a store it does nothing. It waits for the
+    /// store, so call it on a thread of its own, each `log.copy_interval`. It ends early, between two objects, when `stop` returns true.
+    pub fn copy(&self, stop: &dyn Fn() -> bool) {
+        if let Some(copies) = &self.copies {
+            copies.round(&self.shared.sources, stop);
+        }
+    }
+
+    /// How it stands with the copies. None without a store. Waits for nothing.
+    pub fn copy_figures(&self) -> Option<CopyFigures> {
+        self.copies.as_ref().map(|copies| copies.figures(&self.shared.sources))
     }
 
     /// Refuses further appends, commits the pending records and finishes the active segment.

@@ -32,14 +32,17 @@
 //! | [`flips`] | handles whose route changed back and forth |
 //! | [`verify`] | damaged, missing and expired files |
 //! | `retention` | expiry |
+//! | [`copies`], `fetch` | copies in an object store, and back |
 //! | `durations`, `figures`, `volume` | what metrics show; bytes on the disk |
 //! | `log`, `reader` | the writing and the reading side, as other modules use them |
 
 mod catalog;
 mod config;
+mod copies;
 mod cursor;
 mod durations;
 mod engine;
+mod fetch;
 mod figures;
 mod filter;
 mod flips;
@@ -65,8 +68,10 @@ mod volume;
 
 pub use catalog::SegmentState;
 pub use config::{Config, Durability};
+pub use copies::{CopyFigures, CopyOptions, MayCopy, OpenStore};
 pub use cursor::{Cursor, CursorError};
 pub use durations::LogDurations;
+pub use fetch::{FetchError, FetchReport};
 pub use figures::LogAges;
 pub use filter::{Filter, Kind, Network, NetworkError, Order};
 pub use flips::{

@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 
 use super::{
     catalog::{Segment, SegmentState},
+    copies::{Copies, CopyOptions},
     cursor::Cursor,
     filter::{Filter, Order},
     flips::{self, FlipQuery, FlipReport},
@@ -56,6 +57,8 @@ pub struct SegmentSummary {
 #[derive(Clone, Debug)]
 pub struct LogReader {
     pub(super) sources: Sources,
+    /// Copies in an object store, if there are any.
+    pub(super) copies: Option<Arc<Copies>>,
 }
 
 impl LogReader {
@@ -69,7 +72,14 @@ impl LogReader {
     ) -> Result<Self, OpenError> {
         let (catalog, keyring) = recovery::open_read_only(dir, &keys)?;
         let (catalog, keyring) = (Arc::new(catalog), Arc::new(keyring));
-        Ok(Self { sources: Sources { catalog, keyring, clock, retention } })
+        Ok(Self { sources: Sources { catalog, keyring, clock, retention }, copies: None })
+    }
+
+    /// The same with copies, which [`Self::prove_forgotten`] then looks at, too.
+    #[must_use]
+    pub fn with_copies(self, options: CopyOptions) -> Self {
+        let copies = Copies::new(options, self.sources.clock.boot());
+        Self { copies: Some(Arc::new(copies)), ..self }
     }
 
     /// The rows that match `filter`, behind `after` in this order.
@@ -150,8 +160,8 @@ impl LogReader {
         verify::verify(&self.sources)
     }
 
-    /// Searches for keys, files and records that should have expired. It changes nothing. An error proves nothing.
+    /// Searches for keys, files, records and copies that should have expired. It changes nothing. An error proves nothing.
     pub fn prove_forgotten(&self) -> Result<ForgottenReport, ForgottenError> {
-        forgotten::check(&self.sources)
+        forgotten::check(&self.sources, self.copies.as_deref())
     }
 }

@@ -81,7 +81,7 @@ impl fmt::Display for SegmentId {
     }
 }
 
-fn digits(text: &str, width: usize) -> Option<u64> {
+pub(super) fn digits(text: &str, width: usize) -> Option<u64> {
     let strict = text.len() == width && text.bytes().all(|digit| digit.is_ascii_digit());
     strict.then(|| text.parse().ok())?
 }

@@ -9,7 +9,7 @@ use crate::{
     dispatch::{self, Dispatch},
     envelope::KeyFiles,
     limits,
-    query_log::{ForgottenError, LogReader, OpenError, QueryLog, ReadError},
+    query_log::{CopyOptions, ForgottenError, LogReader, OpenError, QueryLog, ReadError},
 };
 
 /// Why a call gives nothing, or not everything.
@@ -53,13 +53,20 @@ pub struct DataFiles {
     pub dispatch: dispatch::Config,
     /// The directory's trusted clock.
     pub clock: SharedClock,
+    /// Where the log is copied to, if anywhere.
+    pub copies: Option<CopyOptions>,
 }
 
 impl DataFiles {
     fn reader(&self) -> Result<LogReader, OpenError> {
         let keys = KeyFiles::new(&self.data.join("keys"), self.root_key.as_deref());
         let clock = Arc::clone(&self.clock);
-        LogReader::open_read_only(&self.data.join("log"), keys, clock, self.retention)
+        let reader =
+            LogReader::open_read_only(&self.data.join("log"), keys, clock, self.retention)?;
+        Ok(match &self.copies {
+            Some(copies) => reader.with_copies(copies.clone()),
+            None => reader,
+        })
     }
 }
 

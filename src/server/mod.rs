@@ -26,9 +26,11 @@
 //! 5. Write what changed in the quota.
 //! 6. Write the audit log's last entries.
 //! 7. Flush the log and close its file.
-//! 8. Save trusted time.
-//! 9. Release the lock.
+//! 8. Copy what was not copied yet to the object store, if there is one.
+//! 9. Save trusted time.
+//! 10. Release the lock.
 
+mod copies;
 mod descriptors;
 mod directory;
 mod listeners;
@@ -53,6 +55,12 @@ use anyhow::Context as _;
 use tokio::task::spawn_blocking;
 use tokio_util::task::AbortOnDropHandle;
 
+pub use self::{
+    copies::copy_options,
+    directory::Addresses,
+    notify::ServiceManager,
+    tls::{certificate_in_files, check_tls},
+};
 use self::{
     descriptors::ConnectionLimits,
     directory::Directory,
@@ -61,11 +69,6 @@ use self::{
     modules::Modules,
     node::NodeParts,
     services::Services,
-};
-pub use self::{
-    directory::Addresses,
-    notify::ServiceManager,
-    tls::{certificate_in_files, check_tls},
 };
 use crate::{
     clock::{SharedClock, SharedMachine, Timestamp},
@@ -188,6 +191,9 @@ impl Server {
             Err(error) => Err(error),
         };
         let upkeep = server.directory.upkeep(server.addresses);
+        if config.log.store.is_on() {
+            ticks::spawn_copies(&server.shutdown, &server.modules.log, config.log.copy_interval);
+        }
         ticks::spawn(&server.shutdown, &server.modules, &server.directory.clock, upkeep);
         if let Some(tls) = &server.tls {
             ticks::spawn_certificate(&server.shutdown, Arc::clone(&tls.certificate));
@@ -330,6 +336,7 @@ impl Server {
             modules.quota.write();
             modules.audit.close();
             modules.log.close();
+            ticks::last_copies(&modules.log);
             ticks::save_clock(&directory.clock);
         };
         let closed = spawn_blocking(close).await.is_ok();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use zeroize::Zeroizing;
 
-use super::{node::NodeParts, space::RegistrySpace};
+use super::{copies::copy_options, node::NodeParts, space::RegistrySpace};
 use crate::{
     audit::Audit,
     clock::{SharedClock, TrustedClock},
@@ -107,7 +107,9 @@ pub(super) fn open(
 ) -> anyhow::Result<Modules> {
     let data = &config.server.data;
     let keys = KeyFiles::new(&data.join("keys"), config.keys.root_key.as_deref());
+    let copies = copy_options(&config.log, data, Arc::new(|_| true))?;
     let options = LogOptions {
+        copies,
         keys_disk: Arc::clone(keys_disk),
         disk_reserve: config.server.disk_reserve,
         ..LogOptions::new(data.join("log"), keys, config.log.clone(), Arc::clone(clock))

@@ -6,7 +6,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::modules::Modules;
@@ -83,6 +83,18 @@ pub(super) fn spawn(
             stop.crashed("registry-writer");
         }
     });
+}
+
+/// Copies the log to its object store.
+pub(super) fn spawn_copies(shutdown: &Shutdown, log: &QueryLog, interval: Duration) {
+    let (log, stop) = (log.clone(), shutdown.clone());
+    spawn_tick(shutdown, "log-copies", interval, move || log.copy(&|| stop.is_stopping()));
+}
+
+/// Copies what a stopped log has not copied yet.
+pub(super) fn last_copies(log: &QueryLog) {
+    let began = Instant::now();
+    log.copy(&|| began.elapsed() > limits::LOG_COPY_CLOSE_PATIENCE);
 }
 
 /// Follows the files of the listeners' certificate.

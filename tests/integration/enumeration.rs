@@ -397,6 +397,7 @@ impl Planting {
             disk: Arc::clone(&self.disk) as _,
             keys_disk: Arc::clone(&self.disk) as _,
             disk_reserve: 0,
+            copies: None,
         };
         // A process that another test is about to start holds this one's files open, and so their locks, until it runs.
         let mut opened = None;

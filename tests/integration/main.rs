@@ -72,6 +72,7 @@ mod slow_clients;
 mod smoke;
 mod smuggling;
 mod startup;
+mod store;
 mod strangers;
 mod supply_chain;
 mod tails;

@@ -31,7 +31,7 @@ pub(super) fn run(command: &Reading<ForgottenRequest>) -> anyhow::Result<()> {
 }
 
 fn describe(report: &ForgottenReport) -> String {
-    use ForgottenKind::{File, Key, Record, RootKey, UnknownFile};
+    use ForgottenKind::{Copy, File, Key, Record, RootKey, Store, UnknownFile};
     let ForgottenReport { at, horizon, keys, files, opened, findings, .. } = report;
     let is_found = |kinds: &[ForgottenKind]| findings.iter().any(|it| kinds.contains(&it.what));
     let line = |kinds: &[ForgottenKind], well: String, ill: &str| match is_found(kinds) {
@@ -51,6 +51,16 @@ fn describe(report: &ForgottenReport) -> String {
         line(&[File, UnknownFile], files, ", and some that should not exist"),
         line(&[Record], format!("{opened}{record}"), ""),
     ];
+    if let Some(copies) = report.copies {
+        let copies = counted(copies as u64, "object");
+        lines.push(line(
+            &[Copy],
+            format!("{copies} in the store"),
+            ", and some that should not exist",
+        ));
+    } else if is_found(&[Store]) {
+        lines.push("NO: what the object store holds is unknown".to_owned());
+    }
     let finding = |it: &Finding| format!("{FINDING}{} {}: {}", it.what, it.name, it.detail);
     lines.extend(findings.iter().map(finding));
     lines.push("An hour has the time it began, a record the time the log gave it. UTC.".to_owned());
@@ -73,6 +83,7 @@ mod tests {
             files: 4,
             opened: 4,
             oldest_record: None,
+            copies: None,
             findings: Vec::new(),
         };
         let lines = |report: &_| describe(report).lines().map(str::to_owned).collect::<Vec<_>>();

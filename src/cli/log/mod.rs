@@ -1,6 +1,7 @@
-//! `dispatchd log search|tail|export|flips|segments|verify|prove-forgotten`.
+//! `dispatchd log search|tail|export|flips|segments|verify|prove-forgotten|fetch`.
 
 mod export;
+mod fetch;
 mod flips;
 mod forgotten;
 mod record;
@@ -39,6 +40,8 @@ pub(super) enum Log {
     Verify(Tabular<VerifyRequest>),
     /// Look for keys, files and readable records older than the retention; exit 1 if there is one
     ProveForgotten(Reading<ForgottenRequest>),
+    /// Bring back from the object store what a stopped server's log lacks or cannot read; exit 1 if not all can be
+    Fetch(fetch::Fetch),
 }
 
 impl Log {
@@ -51,6 +54,7 @@ impl Log {
             Self::Segments(segments) => segments::run(&segments),
             Self::Verify(verify) => verify::run(&verify),
             Self::ProveForgotten(forgotten) => forgotten::run(&forgotten),
+            Self::Fetch(fetch) => fetch.run(),
         }
     }
 }

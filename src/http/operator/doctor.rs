@@ -14,11 +14,12 @@ use crate::{
         query::NoParameters,
     },
     operators::{Operators, Role},
+    query_log::QueryLog,
 };
 
-/// Checks the deployment: file modes, keys, clock, space, open files, listeners, operators, delivery of codes, and in a cluster etcd and
-/// the nodes. Each finding says what to do. It reads no record, so the audit log does not note it. One check is under way at a time: others wait
-/// for it.
+/// Checks the deployment: file modes, keys, clock, space, open files, listeners, operators, delivery of codes, copies of the
+/// log, and in a cluster etcd and the nodes. Each finding says what to do. It reads no record, so the audit log does not note it. One
+/// check is under way at a time: others wait for it.
 #[utoipa::path(
     get, path = "/v1/doctor", operation_id = "getDoctor", tag = "doctor",
     responses(
@@ -34,6 +35,7 @@ pub(super) async fn doctor(
     State(deployment): State<Arc<Deployment>>,
     State(counters): State<Counters>,
     State(node): State<Option<ClusterNode>>,
+    State(log): State<QueryLog>,
 ) -> Result<Json<DoctorReport>, Problem> {
     authorize(&headers, &operators, Role::Reader)?;
     // It goes along with the work, which goes on if the client goes away.
@@ -45,7 +47,8 @@ pub(super) async fn doctor(
     };
     let check = move || {
         let _alone = alone;
-        deployment.check(unnamed_proxies, cluster.as_ref())
+        let copies = log.copy_figures();
+        deployment.check(unnamed_proxies, cluster.as_ref(), copies.as_ref())
     };
     let report = spawn_blocking(check).await;
     report

@@ -13,7 +13,7 @@ use crate::{
     files::{ProcessFigures, WatchedSpace},
     http::tls::Certificate,
     import_jobs::ImportJobs,
-    query_log::QueryLog,
+    query_log::{CopyFigures, QueryLog},
     registry::Registry,
     shared_log::{Fence, FenceFigures},
     vocabulary::Platform,
@@ -49,6 +49,7 @@ impl States {
                 .with(vec![("version", env!("CARGO_PKG_VERSION").into())], Value::Info),
         ];
         families.extend(self.log());
+        families.extend(self.log.copy_figures().iter().flat_map(copied));
         families.push(yes_or_no(
             "audit_writable",
             "Whether the last entry of the audit log could be written",
@@ -178,6 +179,40 @@ impl States {
             ]
         })
     }
+}
+
+/// The copies of the log in its object store.
+fn copied(figures: &CopyFigures) -> [Family; 7] {
+    let count = |name, help, count| Family::counter(name, help).value(Value::Count(count));
+    let gauge = |name, help, value| Family::gauge(name, help).value(Value::Gauge(value));
+    [
+        gauge(
+            "log_store_lag",
+            "The oldest committed record that is not in the object store is at most this old, 0 if all are",
+            figures.lag.as_secs_f64(),
+        )
+        .in_seconds(),
+        count("log_store_objects", "Objects that were created in the object store", figures.objects),
+        Family::counter("log_store_copied", "Bytes of the query log that were copied to the object store")
+            .in_bytes()
+            .value(Value::Count(figures.bytes)),
+        count("log_store_deleted", "Objects that were deleted from the object store", figures.deleted),
+        count(
+            "log_store_failures",
+            "Rounds of copying that ended with an error of the object store",
+            figures.failures,
+        ),
+        gauge(
+            "log_store_expired",
+            "Objects of expired hours that are not deleted yet; their keys are destroyed",
+            figures.expired as f64,
+        ),
+        gauge(
+            "log_store_conflicts",
+            "Files of the query log that are not copied because an object of the store holds other bytes",
+            figures.conflicts as f64,
+        ),
+    ]
 }
 
 /// The fence, and how far this node has followed the shared log.

@@ -22,5 +22,5 @@ mod repair;
 mod sealed_form;
 
 pub use open::OpenError;
-pub(crate) use open::{open, open_read_only};
+pub(crate) use open::{open, open_read_only, open_with};
 pub use repair::RecoveryReport;

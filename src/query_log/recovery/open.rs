@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    inspect::{Inspection, inspect, list},
+    inspect::{Inspection, Listing, inspect, list},
     repair::{RecoveryReport, Repair},
     sealed_form::{self, ChosenForm},
 };
@@ -157,12 +157,22 @@ pub(crate) fn open_read_only(dir: &Path, keys: &KeyFiles) -> Result<(Catalog, Ke
 fn try_open(dir: &Path, keys: KeyFiles) -> Result<(Catalog, Keyring), OpenError> {
     let listing = list(dir).map_err(io_at(dir))?;
     let keyring = Keyring::open_read_only(keys)?;
+    Ok((catalog_of(dir, &listing, &keyring)?, keyring))
+}
+
+/// Opens the files of a directory that nobody changes, with keys from elsewhere.
+pub(crate) fn open_with(dir: &Path, keyring: &Keyring) -> Result<Catalog, OpenError> {
+    let listing = list(dir).map_err(io_at(dir))?;
+    catalog_of(dir, &listing, keyring)
+}
+
+fn catalog_of(dir: &Path, listing: &Listing, keyring: &Keyring) -> Result<Catalog, OpenError> {
     let catalog = Catalog::new(dir);
     for id in listing.segments() {
         let path = catalog.path(LogFileName::Frames(id));
         if listing.has(LogFileName::Sealed(id)) {
             let has_frames = listing.has(LogFileName::Frames(id));
-            let chosen = sealed_form::choose(&catalog, &keyring, id, has_frames);
+            let chosen = sealed_form::choose(&catalog, keyring, id, has_frames);
             if chosen.map_err(io_at(&path))? != ChosenForm::Frames {
                 continue;
             }
@@ -178,7 +188,7 @@ fn try_open(dir: &Path, keys: KeyFiles) -> Result<(Catalog, Keyring), OpenError>
         };
         catalog.add(Form::Frames, id, bytes, records, state);
     }
-    Ok((catalog, keyring))
+    Ok(catalog)
 }
 
 fn io_at(path: &Path) -> impl FnOnce(io::Error) -> OpenError + '_ {

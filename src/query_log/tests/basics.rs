@@ -222,7 +222,7 @@ fn a_second_writer_is_refused() {
 #[test]
 fn a_shorter_retention_hides_at_once() {
     let mut bench = Bench::new();
-    bench.config = Config { retention: 3 * HOUR, durability: Durability::Os };
+    bench.config = Config { retention: 3 * HOUR, durability: Durability::Os, ..Default::default() };
     let log = bench.open();
     put(&log, &lookup(1));
     bench.clock.advance(3 * HOUR - Duration::from_micros(1));

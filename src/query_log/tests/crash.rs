@@ -34,7 +34,11 @@ fn history() -> Hihistory {
     let live = TempDir::new().unwrap();
     let sim = SimDisk::new(live.path());
     let mut bench = Bench::with_disk(Arc::new(sim.clone()));
-    bench.config = crate::query_log::Config { durability: Durability::Disk, retention: 3 * HOUR };
+    bench.config = crate::query_log::Config {
+        durability: Durability::Disk,
+        retention: 3 * HOUR,
+        ..Default::default()
+    };
     bench.dir = live;
     let (mut acks, mut walls, mut n) = (Vec::new(), vec![(0, START)], 0);
     for run in 0..2 {
@@ -62,7 +66,11 @@ fn reopen_and_check(history: &Hihistory, count: usize, torn: usize, survives: Su
     history.sim.crash_at(count, torn, survives, crashed.path());
     let wall = history.walls.iter().rev().find(|wall| wall.0 <= count).unwrap().1;
     let clock = ManualClock::at(wall);
-    let config = crate::query_log::Config { durability: Durability::Disk, retention: 3 * HOUR };
+    let config = crate::query_log::Config {
+        durability: Durability::Disk,
+        retention: 3 * HOUR,
+        ..Default::default()
+    };
     let options = options(crashed.path(), &clock, &config, &(Arc::new(UnsyncedDisk) as _));
     let context = format!("{count} changes, {torn} bytes, {survives:?}");
     for round in 0..2 {

@@ -65,8 +65,11 @@ impl World {
         let live = TempDir::new().unwrap();
         let sim = SimDisk::new(live.path());
         let mut bench = Bench::with_disk(Arc::new(sim.clone()));
-        bench.config =
-            crate::query_log::Config { durability: Durability::Disk, retention: RETENTION };
+        bench.config = crate::query_log::Config {
+            durability: Durability::Disk,
+            retention: RETENTION,
+            ..Default::default()
+        };
         bench.dir = live;
         if let Some(fault) = fault {
             sim.faults.plan(fault);

@@ -2,9 +2,11 @@
 
 mod basics;
 mod codec;
+mod copies;
 mod crash;
 mod damage;
 mod disk_faults;
+mod fetch;
 mod hangs;
 mod model;
 mod poison;

@@ -72,7 +72,7 @@ impl Model {
 
 fn run(ops: &[Op]) {
     let mut bench = Bench::new();
-    bench.config = Config { retention: RETENTION, durability: Durability::Os };
+    bench.config = Config { retention: RETENTION, durability: Durability::Os, ..Config::default() };
     let mut model = Model { records: Vec::new(), back: Duration::ZERO };
     let mut log = bench.open();
     let mut next = 0;

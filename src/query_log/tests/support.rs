@@ -82,6 +82,7 @@ pub(crate) fn options(
         disk: Arc::clone(disk),
         keys_disk: Arc::clone(disk),
         disk_reserve: 0,
+        copies: None,
     }
 }
 

@@ -100,7 +100,8 @@ pub(crate) fn verify(sources: &Sources) -> VerifyReport {
     VerifyReport { sound, chain, segments }
 }
 
-fn verify_segment(sources: &Sources, segment: &Segment) -> SegmentReport {
+/// Reads one segment and reports what is wrong with it.
+pub(crate) fn verify_segment(sources: &Sources, segment: &Segment) -> SegmentReport {
     let hour = segment.id.hour;
     let overdue = sources.expiry(hour) <= sources.clock.now();
     let key = match sources.keyring.get(hour) {

@@ -17,6 +17,7 @@ use crate::{
     limits,
     query_log::{
         catalog::{Form, Segment},
+        copies::Copies,
         filter::{Filter, Order},
         frames::segment_reader::{ReadStep, SegmentReader},
         recovery::inspect::list,
@@ -62,6 +63,10 @@ pub struct ForgottenReport {
     /// The oldest record in them.
     #[schema(value_type = Option<String>, format = DateTime, required)]
     pub oldest_record: Option<Timestamp>,
+    /// Copies in the object store, those of other nodes included. None without a store, and if it cannot be listed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub copies: Option<usize>,
     /// What should not exist.
     pub findings: Vec<Finding>,
 }
@@ -93,10 +98,17 @@ codes! {
         RootKey = 4 "root-key",
         /// A file that is not the log's.
         UnknownFile = 5 "unknown-file",
+        /// An object in the store that should have been deleted, or is no copy.
+        Copy = 6 "copy",
+        /// The object store, which cannot be listed.
+        Store = 7 "store",
     }
 }
 
-pub(crate) fn check(sources: &Sources) -> Result<ForgottenReport, ForgottenError> {
+pub(crate) fn check(
+    sources: &Sources,
+    copies: Option<&Copies>,
+) -> Result<ForgottenReport, ForgottenError> {
     // By the later of both times: if they disagree, nothing older than the retention may pass as forgotten.
     let now = sources.clock.latest();
     let hours = sources.keyring.reread()?;
@@ -136,6 +148,7 @@ pub(crate) fn check(sources: &Sources) -> Result<ForgottenReport, ForgottenError
             findings.push(Finding { what, name, detail });
         }
     }
+    let copies = copies.and_then(|copies| check_copies(sources, copies, &mut findings));
     Ok(ForgottenReport {
         proved: findings.is_empty(),
         at: now,
@@ -145,8 +158,31 @@ pub(crate) fn check(sources: &Sources) -> Result<ForgottenReport, ForgottenError
         files: listing.names.len(),
         opened,
         oldest_record,
+        copies,
         findings,
     })
+}
+
+/// How many objects the store holds. None if it cannot be listed, which is a finding: then nothing is proved.
+fn check_copies(sources: &Sources, copies: &Copies, findings: &mut Vec<Finding>) -> Option<usize> {
+    let found = match copies.findings(sources) {
+        Ok(found) => found,
+        Err(error) => {
+            let (what, name) = (ForgottenKind::Store, "log.store".to_owned());
+            let detail = format!("it cannot be listed, so what it holds is unknown: {error}");
+            findings.push(Finding { what, name, detail });
+            return None;
+        }
+    };
+    for (name, began) in found.expired {
+        let detail = format!("its hour began at {began} and has expired");
+        findings.push(Finding { what: ForgottenKind::Copy, name, detail });
+    }
+    for name in found.unknown {
+        let detail = "not a copy of the log; its content and age are unknown".to_owned();
+        findings.push(Finding { what: ForgottenKind::Copy, name, detail });
+    }
+    Some(found.objects)
 }
 
 /// The instant of the first record that can be decrypted, whatever its age.

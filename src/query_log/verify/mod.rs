@@ -6,5 +6,5 @@ mod check;
 pub(crate) mod forgotten;
 
 pub use chain::ChainReport;
-pub(crate) use check::verify;
 pub use check::{KeyState, SegmentReport, VerifyReport};
+pub(crate) use check::{verify, verify_segment};

@@ -31,6 +31,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("background", &["ids", "shutdown"]),
     ("handle", &["limits", "redacted"]),
     ("shared_log", &["limits", "lock", "metrics"]),
+    ("object_storage", &["files", "host", "limits", "lock"]),
     ("vocabulary", &["handle", "ids"]),
     ("envelope", &["clock", "files", "ids", "limits", "lock"]),
     (
@@ -73,6 +74,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "limits",
             "lock",
             "metrics",
+            "object_storage",
             "shutdown",
             "vocabulary",
         ],
@@ -319,6 +321,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("procfs", &["files/process.rs"]),
     ("prometheus_client", &["http/operator/families.rs"]),
     ("redb::", &["registry/store/"]),
+    ("object_store::", &["object_storage/"]),
     ("rlibphonenumber", &["handle/"]),
     (
         "reqwest",

@@ -51,7 +51,10 @@ const OF_THE_MACHINE: &[&str] = &[
 #[tokio::test]
 async fn prometheus_reads_a_server_and_every_query_finds_its_series() {
     // A node of a cluster has the metrics of a single server, and more.
-    let mut cluster = Trio::begin_with(&[("QUOTA__ENABLED", "true")]).await;
+    let store = tempfile::tempdir().unwrap();
+    let store = format!("file://{}", store.path().display());
+    let env = [("QUOTA__ENABLED", "true"), ("LOG__STORE__URL", &*store)];
+    let mut cluster = Trio::begin_with(&env).await;
     let server = &mut cluster.nodes[0];
     use_every_part(server, &server.operator_token("ann", "reader")).await;
     let token = server.operator_token("prometheus", "metrics");

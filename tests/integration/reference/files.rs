@@ -125,6 +125,13 @@ const KINDS: &[Kind] = &[
         ..kind("registry/snapshot-*", "a copy of the registry on its way to an operator")
     },
     Kind {
+        is_made: false,
+        protection: "encrypted, a key for each hour",
+        until: "until it is checked",
+        delete: "you: the next `dispatchd log fetch` removes it",
+        ..kind("log/fetching/*", "a copy on its way from the object store")
+    },
+    Kind {
         protection: "encrypted, a key for each hour",
         until: "until the hour is sealed",
         delete: "nobody: its records are lost",

@@ -53,7 +53,10 @@ fn families(text: &str) -> BTreeMap<String, Family> {
 
 /// Uses each kind of call once, so that each family with labels has a sample.
 async fn scrape() -> String {
-    let server = Server::start_with(&[("QUOTA__ENABLED", "true")]).await;
+    let store = tempfile::tempdir().unwrap();
+    let store = format!("file://{}", store.path().display());
+    let env = [("QUOTA__ENABLED", "true"), ("LOG__STORE__URL", &*store)];
+    let server = Server::start_with(&env).await;
     let ann = server.sign_up().await;
     server.prove(&ann, "+14155550123").await;
     server.prove(&ann, "ann@example.com").await;

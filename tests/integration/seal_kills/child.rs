@@ -126,7 +126,8 @@ fn lives_until_it_is_killed() {
     let options = LogOptions {
         dir: orders.data.join("log"),
         keys: KeyFiles::new(&orders.data.join("keys"), None),
-        config: Config { durability, retention: RETENTION },
+        config: Config { durability, retention: RETENTION, ..Config::default() },
+        copies: None,
         clock: Arc::clone(&clock) as _,
         disk: Arc::clone(&disk),
         keys_disk: disk,

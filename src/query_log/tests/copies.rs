@@ -1,0 +1,411 @@
+//! Copies of the log in a store that loses requests and answers, lists late, hangs and overwrites.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use super::support::*;
+use crate::{
+    clock::{Clock as _, Hour, SharedClock},
+    limits,
+    object_storage::{
+        StoreError,
+        faulty::{Fault, FaultyStore},
+    },
+    query_log::{
+        Config, CopyFigures, CopyOptions, ForgottenKind, LogOptions, LogReader, MayCopy, QueryLog,
+    },
+    shutdown::Shutdown,
+};
+
+pub(super) const NODE: &str = "n";
+const RETENTION: Duration = Duration::from_secs(2 * 3600);
+
+pub(super) fn copy_options(store: &FaultyStore, may_copy: MayCopy) -> CopyOptions {
+    let store = store.clone();
+    CopyOptions {
+        open: Arc::new(move || Ok(store.objects())),
+        node: NODE.to_owned(),
+        interval: limits::LOG_COPY_INTERVAL,
+        may_copy,
+    }
+}
+
+/// A log that is copied to a store.
+pub(super) struct Copied {
+    pub(super) bench: Bench,
+    pub(super) store: FaultyStore,
+    may_copy: Arc<AtomicBool>,
+}
+
+impl Copied {
+    pub(super) fn new() -> Self {
+        let mut bench = Bench::new();
+        bench.config = Config { retention: RETENTION, ..bench.config };
+        Self { bench, store: FaultyStore::default(), may_copy: Arc::new(AtomicBool::new(true)) }
+    }
+
+    pub(super) fn open(&self) -> QueryLog {
+        let may_copy = Arc::clone(&self.may_copy);
+        let may_copy: MayCopy = Arc::new(move |_: Hour| may_copy.load(Ordering::SeqCst));
+        let copies = Some(copy_options(&self.store, may_copy));
+        let options = LogOptions { copies, ..self.bench.options() };
+        QueryLog::open(options, &Shutdown::new()).unwrap().0
+    }
+
+    fn advance(&self, secs: u64) {
+        self.bench.clock.advance(Duration::from_secs(secs));
+    }
+
+    /// The records that can be read from the copies.
+    pub(super) fn mirrored(&self, log: &QueryLog) -> Vec<u64> {
+        let folder = TempDir::new().unwrap();
+        let clock: SharedClock = Arc::clone(&self.bench.clock) as _;
+        let (objects, keyring) = (self.store.objects(), log.keyring());
+        let mirror = LogReader::of_lost_node(
+            &objects,
+            NODE,
+            &folder.path().join("log"),
+            &keyring,
+            &clock,
+            RETENTION,
+        );
+        let (reader, report) = mirror.unwrap();
+        assert_eq!(report.lost, [] as [String; 0]);
+        numbers(&reader)
+    }
+}
+
+pub(super) fn copy(log: &QueryLog) -> CopyFigures {
+    log.copy(&|| false);
+    log.copy_figures().unwrap()
+}
+
+#[test]
+fn what_is_committed_is_copied_sealed_and_forgotten_with_its_key() {
+    let copied = Copied::new();
+    let log = copied.open();
+    assert_eq!(copy(&log), CopyFigures::default());
+    put(&log, &lookup(1));
+    assert!(log.copy_figures().unwrap().lag.is_zero(), "no time has passed");
+    copied.advance(3);
+    assert_eq!(log.copy_figures().unwrap().lag, Duration::from_secs(3));
+    let figures = copy(&log);
+    assert_eq!((figures.lag, figures.objects, figures.error), (Duration::ZERO, 1, None));
+    assert_eq!(copied.mirrored(&log), [1]);
+    put(&log, &lookup(2));
+    copy(&log);
+    assert_eq!(copied.mirrored(&log), [1, 2]);
+    let frames = |copied: &Copied| {
+        copied.store.contents().keys().filter(|it| it.contains(".frames/")).count()
+    };
+    assert_eq!(frames(&copied), 2, "each round makes an object");
+
+    copied.advance(3_700);
+    log.tick();
+    copy(&log);
+    assert_eq!(log.seal(&|| false).segments, 1);
+    copy(&log);
+    copy(&log);
+    assert_eq!(frames(&copied), 0, "{:?}", copied.store.contents().keys());
+    assert_eq!(copied.mirrored(&log), [1, 2]);
+    assert!(log.copy_figures().unwrap().lag.is_zero());
+
+    copied.advance(2 * 3600);
+    // The key goes first.
+    copied.store.always(Fault::LosesRequest);
+    assert_eq!(log.tick().hours_destroyed, 1);
+    let figures = copy(&log);
+    assert!(figures.expired > 0 && figures.failures == 1, "{figures:?}");
+    copied.store.always(Fault::None);
+    let figures = copy(&log);
+    assert_eq!((figures.expired, figures.error), (0, None));
+    let left: Vec<_> = copied.store.contents().into_keys().collect();
+    assert_eq!(left, ["n/refuses-overwriting"]);
+    assert!(log.reader().prove_forgotten().unwrap().proved);
+}
+
+#[test]
+fn a_store_that_overwrites_is_refused() {
+    let copied = Copied { store: FaultyStore::that_overwrites(), ..Copied::new() };
+    let log = copied.open();
+    put(&log, &lookup(1));
+    let figures = copy(&log);
+    assert_eq!(figures.error, Some(StoreError::Overwrites));
+    assert_eq!(figures.objects, 0);
+    assert_eq!(copied.store.contents().len(), 1, "the object of the check");
+}
+
+#[test]
+fn an_object_with_other_bytes_stops_its_file_only() {
+    let copied = Copied::new();
+    let log = copied.open();
+    put(&log, &lookup(1));
+    copy(&log);
+    let (first, content) =
+        copied.store.contents().into_iter().find(|(name, _)| name.contains(".frames/")).unwrap();
+    let next = first.replace("/000000000000", &format!("/{:012}", content.len()));
+    copied.store.plant(&next, b"other");
+    put(&log, &lookup(2));
+    let figures = copy(&log);
+    assert_eq!((figures.conflicts, figures.error), (1, None));
+    let hours = |copied: &Copied| {
+        let names = copied.store.contents().into_keys();
+        let mut hours: Vec<_> =
+            names.filter_map(|it| it.split('/').nth(1)?.parse::<u32>().ok()).collect();
+        hours.dedup();
+        hours.len()
+    };
+    assert_eq!(hours(&copied), 1);
+    copied.advance(3_700);
+    put(&log, &lookup(3));
+    // Another listing does not make the object a copy.
+    let figures = copy(&log);
+    assert_eq!((figures.conflicts, hours(&copied)), (1, 2));
+    assert!(!figures.lag.is_zero());
+    assert_eq!(copied.store.contents()[&next], "other", "it was not overwritten");
+}
+
+#[test]
+fn an_hour_is_copied_once_it_may_be() {
+    let copied = Copied::new();
+    let log = copied.open();
+    copied.may_copy.store(false, Ordering::SeqCst);
+    put(&log, &lookup(1));
+    copied.advance(60);
+    let figures = copy(&log);
+    assert_eq!((figures.objects, figures.lag), (0, Duration::from_secs(60)));
+    copied.may_copy.store(true, Ordering::SeqCst);
+    assert_eq!(copy(&log).lag, Duration::ZERO);
+    assert_eq!(copied.mirrored(&log), [1]);
+}
+
+#[test]
+fn nothing_waits_for_a_store_that_hangs() {
+    let copied = Copied::new();
+    let log = copied.open();
+    put(&log, &lookup(1));
+    copy(&log);
+    copied.store.always(Fault::Hangs);
+    put(&log, &lookup(2));
+    let calls = copied.store.calls();
+    let copying = {
+        let log = log.clone();
+        thread::spawn(move || log.copy(&|| false))
+    };
+    while copied.store.calls() == calls {
+        thread::yield_now();
+    }
+    let began = Instant::now();
+    put(&log, &lookup(3));
+    copied.advance(3_700);
+    log.tick();
+    assert_eq!(log.seal(&|| false).segments, 1);
+    copied.advance(2 * 3600);
+    assert_eq!(log.tick().hours_destroyed, 1);
+    assert!(!log.copy_figures().unwrap().lag.is_zero() || log.reader().segments().is_empty());
+    // Long before the patience with a call ends.
+    assert!(began.elapsed() < limits::STORE_CALL_PATIENCE);
+    copied.store.always(Fault::None);
+    while !copying.is_finished() {
+        copied.store.release();
+        thread::yield_now();
+    }
+    copying.join().unwrap();
+    // What the call has created of the expired hour does not stay.
+    copy(&log);
+    assert_eq!(copied.store.contents().len(), 1);
+}
+
+#[test]
+fn the_pauses_after_failures_grow_and_end() {
+    let copied = Copied::new();
+    let log = copied.open();
+    put(&log, &lookup(1));
+    copied.store.always(Fault::LosesRequest);
+    let mut tries = Vec::new();
+    for second in 0..200 {
+        let calls = copied.store.calls();
+        copy(&log);
+        if copied.store.calls() > calls {
+            tries.push(second);
+        }
+        copied.advance(1);
+    }
+    let pauses: Vec<_> = tries.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert_eq!(pauses[..5], [1, 5, 15, 30, 30], "{pauses:?}");
+    copied.store.always(Fault::None);
+    copied.advance(30);
+    assert_eq!(copy(&log).lag, Duration::ZERO);
+}
+
+#[test]
+fn credentials_that_were_replaced_are_read_again() {
+    let copied = Copied::new();
+    let opened = Arc::new(std::sync::atomic::AtomicU64::new(0));
+    let (store, counted) = (copied.store.clone(), Arc::clone(&opened));
+    let mut options = copy_options(&store, Arc::new(|_| true));
+    options.open = Arc::new(move || {
+        counted.fetch_add(1, Ordering::SeqCst);
+        Ok(store.objects())
+    });
+    let options = LogOptions { copies: Some(options), ..copied.bench.options() };
+    let log = QueryLog::open(options, &Shutdown::new()).unwrap().0;
+    put(&log, &lookup(1));
+    copy(&log);
+    copied.store.always(Fault::Denies);
+    put(&log, &lookup(2));
+    assert_eq!(copy(&log).error, Some(StoreError::Denied));
+    assert_eq!(opened.load(Ordering::SeqCst), 1);
+    copied.store.always(Fault::None);
+    assert_eq!(copy(&log).error, None);
+    assert_eq!(opened.load(Ordering::SeqCst), 2);
+}
+
+#[test]
+fn copies_of_expired_hours_are_found_and_a_store_that_is_not_listed_proves_nothing() {
+    let copied = Copied::new();
+    let log = copied.open();
+    put(&log, &lookup(1));
+    copy(&log);
+    let report = log.reader().prove_forgotten().unwrap();
+    assert!(report.proved && report.copies == Some(1), "{report:?}");
+    copied.store.always(Fault::LosesAnswer);
+    let report = log.reader().prove_forgotten().unwrap();
+    assert!(!report.proved && report.copies.is_none(), "{report:?}");
+    assert_eq!(report.findings[0].what, ForgottenKind::Store);
+    copied.store.always(Fault::None);
+
+    // A lost node's, which any node deletes two days later than it would have.
+    let hour = START.hour(copied.bench.clock.stamp().1).number();
+    let lost = format!("lost-1/{hour:010}/000001-5f0c1d7be2a9446c.frames/000000000000");
+    copied.store.plant(&lost, b"x");
+    copied.store.plant("n/strange", b"x");
+    copied.store.plant("another-program/file", b"x");
+    copied.advance(2 * 3600 + 600);
+    log.tick();
+    let report = log.reader().prove_forgotten().unwrap();
+    let found: Vec<_> = report.findings.iter().map(|it| it.name.as_str()).collect();
+    assert!(!report.proved && found.len() == 2 && found.contains(&"n/strange"), "{found:?}");
+    copy(&log);
+    copied.advance(31 * 24 * 3600);
+    copy(&log);
+    assert!(copied.store.contents().contains_key(&lost));
+    copied.advance(22 * 3600);
+    let found = log.reader().prove_forgotten().unwrap().findings;
+    assert!(found.iter().all(|it| it.name != lost), "each node has an hour for it: {found:?}");
+    copy(&log);
+    assert!(!copied.store.contents().contains_key(&lost));
+    assert!(copied.store.contents().contains_key("another-program/file"));
+}
+
+#[derive(Clone, Debug)]
+enum Op {
+    Append(u8),
+    /// Minutes.
+    Advance(u8),
+    Tick,
+    Seal,
+    Copy,
+    Faults(Vec<Fault>),
+    Crash,
+    Restart,
+}
+
+fn ops() -> impl Strategy<Value = Op> {
+    let fault = prop_oneof![
+        Just(Fault::None),
+        Just(Fault::LosesRequest),
+        Just(Fault::LosesAnswer),
+        Just(Fault::Denies),
+        Just(Fault::ListsLate),
+    ];
+    prop_oneof![
+        6 => (1..40u8).prop_map(Op::Append),
+        4 => (1..50u8).prop_map(Op::Advance),
+        2 => Just(Op::Tick),
+        2 => Just(Op::Seal),
+        6 => Just(Op::Copy),
+        4 => prop::collection::vec(fault, 1..6).prop_map(Op::Faults),
+        2 => Just(Op::Crash),
+        1 => Just(Op::Restart),
+    ]
+}
+
+/// Whatever happened: after a round without an error the store has every record that was committed when it began.
+fn check_copies(copied: &Copied, log: &QueryLog) {
+    let keyring = log.keyring();
+    let alive = keyring.hours();
+    assert_eq!(copied.mirrored(log), numbers(&log.reader()));
+    for name in copied.store.contents().into_keys().filter(|name| !name.ends_with("overwriting")) {
+        let hour = name.split('/').nth(1).unwrap().parse().unwrap();
+        assert!(alive.contains(&Hour::from_number(hour)), "{name} has no key");
+    }
+}
+
+fn run(ops: &[Op]) {
+    let copied = Copied::new();
+    let mut log = copied.open();
+    let mut next = 0;
+    for op in ops {
+        match op {
+            Op::Append(count) => {
+                let records: Vec<_> = (next..next + u64::from(*count)).map(lookup).collect();
+                log.append_all(&records).unwrap().wait_blocking().unwrap();
+                next += u64::from(*count);
+            }
+            Op::Advance(minutes) => copied.advance(60 * u64::from(*minutes)),
+            Op::Tick => assert!(log.tick().error.is_none()),
+            Op::Seal => assert!(log.seal(&|| false).failed.is_empty()),
+            Op::Copy => {
+                assert!(log.tick().error.is_none());
+                let figures = copy(&log);
+                assert_eq!(figures.conflicts, 0);
+                if figures.lag.is_zero() && figures.error.is_none() {
+                    copied.store.always(Fault::None);
+                    assert_eq!(copied.mirrored(&log), numbers(&log.reader()));
+                }
+            }
+            Op::Faults(faults) => copied.store.plan(faults.iter().copied()),
+            Op::Crash => {
+                log.abandon();
+                log = copied.open();
+            }
+            Op::Restart => {
+                log.close();
+                drop(log);
+                log = copied.open();
+            }
+        }
+    }
+    // A process that begins anew knows nothing of the store but what it lists.
+    for _ in 0..2 {
+        copied.store.always(Fault::None);
+        copied.advance(31);
+        log.tick();
+        let figures = copy(&log);
+        assert_eq!((figures.lag, figures.error), (Duration::ZERO, None));
+        check_copies(&copied, &log);
+        log.abandon();
+        log = copied.open();
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_history_leaves_every_record_in_the_store_and_nothing_that_has_expired(
+        ops in prop::collection::vec(ops(), 1..30)
+    ) {
+        run(&ops);
+    }
+}
