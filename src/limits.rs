@@ -203,6 +203,9 @@ pub const LOG_PAGE_RECORDS_DEFAULT: usize = 100;
 pub const LOG_SEARCHES_MAX: usize = 4;
 /// Log searches of one operator at once: half of all, so that two operators can search whatever a third one does.
 pub const LOG_SEARCHES_PER_OPERATOR_MAX: usize = 2;
+/// Log searches at once for which other nodes of the cluster ask. They have places of their own: two nodes that wait for each other's
+/// places would refuse both calls.
+pub const LOG_SEARCHES_OF_NODES_MAX: usize = 2 * LOG_SEARCHES_MAX;
 /// How long a call of an operator waits for a place among those that are under way.
 pub const PLACE_PATIENCE: Duration = Duration::from_secs(2);
 /// Pause between two looks whether the operator of an answer that is being sent was revoked. The look reads a row in memory.
@@ -407,6 +410,18 @@ pub const CLUSTER_PEER_PAUSE: Duration = Duration::from_secs(1);
 pub const CLUSTER_PEER_PATIENCE: Duration = Duration::from_secs(1);
 /// Characters of a text of another node that this one keeps or logs: what is longer is cut.
 pub const CLUSTER_TEXT_CHARS_MAX: usize = 300;
+/// How long a node must have answered nothing before its part of an answer counts as missing. A node that is slow answers the short call
+/// that nodes make each second. A restart of a node takes about as long.
+pub const CLUSTER_PART_PATIENCE: Duration = Duration::from_secs(3);
+/// How much later than the first record of a change the records of it in the logs of other nodes count as the same one. A node applies
+/// what others changed within about a second, and their clocks are at most one second apart.
+pub const CLUSTER_DOUBLES_SPAN: Duration = Duration::from_secs(30);
+/// Records of each node that a gathered answer holds at most while it looks for an earlier record of the same change: about 3 MiB.
+pub const CLUSTER_ROWS_AHEAD_MAX: usize = 8_192;
+/// Changes of which a gathered answer remembers that it gave them, about 60 bytes each.
+pub const CLUSTER_CHANGES_KEPT_MAX: usize = 65_536;
+/// Records that a node is asked for beyond those of a page, in place of the changes that other nodes have, too.
+pub const CLUSTER_PAGE_SPARE: usize = 32;
 /// How long a node that takes the state of another one waits for its next bytes. The other one copies its registry first.
 pub const CLUSTER_STATE_PATIENCE: Duration = Duration::from_secs(120);
 /// An answer that took longer tells nothing about the other clock: half of this is the greatest error.

@@ -26,9 +26,9 @@ pub struct AuditRequest {
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     #[param(example = "2026-11-23T09:00:00Z")]
     pub until: Option<String>,
-    /// Made by this operator, or by `local:` and the number of a user of the machine
+    /// Made by this operator, or by `local:` and the number of a user of the machine; `ann@b` is for ann through the node b of a cluster
     #[arg(long, value_name = "NAME")]
-    #[param(pattern = "^(local:)?[A-Za-z0-9._-]+$", example = "ann")]
+    #[param(pattern = "^(local:)?[A-Za-z0-9._-]+(@[A-Za-z0-9._-]+)?$", example = "ann")]
     pub operator: Option<String>,
     /// Calls that named this phone number or e-mail address, as far back as the query log can be read
     #[arg(long)]
@@ -51,7 +51,9 @@ impl Call for AuditRequest {
         let (since, until) = self.window(now)?;
         let takes = "an operator's name, or local: and a user's number";
         let operator = optional("operator", takes, &self.operator, |text| {
-            is_name(text.strip_prefix("local:").unwrap_or(text)).then(|| text.to_owned())
+            let (name, node) = text.split_once('@').unwrap_or((text, "node"));
+            let is_one = is_name(name.strip_prefix("local:").unwrap_or(name)) && is_name(node);
+            is_one.then(|| text.to_owned())
         })?;
         let handle = filter_handle(&self.handle, &self.region)?;
         Ok(Wanted { since, until, operator, handle })

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
+use super::scope::Scope;
 use crate::{
     audit::{self, Listed},
     clock::Timestamp,
@@ -24,6 +25,8 @@ pub trait Call: Serialize {
     const REFUSED_AS: Option<audit::Call> = None;
     /// Whether a reader must name a case where `operators.require_case` asks for it.
     const NEEDS_CASE: bool = false;
+    /// Whether another node of the cluster may make it for an operator. It must have a scope.
+    const NODES_MAY: bool = false;
     /// What its texts mean.
     type Meaning;
 
@@ -38,6 +41,11 @@ pub trait Call: Serialize {
     /// The case that it names.
     fn case(&self) -> Option<&str> {
         None
+    }
+
+    /// Whose part of the answer it asks for.
+    fn scope(&self) -> Result<Scope, Invalid> {
+        Ok(Scope::Node)
     }
 
     /// The path with what it holds of the request.

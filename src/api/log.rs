@@ -10,16 +10,20 @@ use utoipa::{
 use super::{
     call::{Call, Invalid},
     case::Case,
+    cluster_place::PagePlace,
     fields::{Fields, Posted},
+    found::FoundRow,
     parse::{Window, choice, codes, filter_handle, limit, number, value, window},
+    scope::Scope,
 };
 use crate::{
     audit,
     clock::Timestamp,
+    cluster::MissingNode,
     ids::{AccountId, DeviceId},
     limits,
     operators::Role,
-    query_log::{Cursor, Filter, FlipQuery, Kind, LogRow, Order},
+    query_log::{Filter, FlipQuery, Kind, Order},
     vocabulary::{Reason, Route},
 };
 
@@ -71,16 +75,22 @@ pub struct RecordFilter {
     #[arg(long)]
     #[param(value_type = Option<Case>, example = "INC-4711")]
     pub case: Option<String>,
+    /// Whose records, in a cluster: cluster, the default, is every node; node is the one that is asked. A tail follows the node that is asked
+    #[arg(long, value_parser = codes(Scope::ALL, Scope::code))]
+    #[param(value_type = Option<Scope>)]
+    pub scope: Option<String>,
 }
 
 impl Call for RecordFilter {
     const PATH: &'static str = "/v1/log/export";
     const ROLE: Role = Role::Reader;
     const NEEDS_CASE: bool = true;
+    const NODES_MAY: bool = true;
     type Meaning = Filter;
 
     fn resolve(&self, now: Timestamp) -> Result<Filter, Invalid> {
         value::<Case>("case", Case::TAKES, &self.case)?;
+        self.scope()?;
         let (since, until) = self.window(now)?;
         Ok(Filter {
             handle: filter_handle(&self.handle, &self.region)?,
@@ -103,6 +113,15 @@ impl Call for RecordFilter {
     fn case(&self) -> Option<&str> {
         self.case.as_deref()
     }
+
+    fn scope(&self) -> Result<Scope, Invalid> {
+        scope(&self.scope)
+    }
+}
+
+/// Reads the parameter `scope`.
+fn scope(text: &Option<String>) -> Result<Scope, Invalid> {
+    Ok(choice("scope", text, Scope::ALL, Scope::code)?.unwrap_or_default())
 }
 
 /// The body of `POST /v1/log/tail`.
@@ -156,7 +175,7 @@ pub struct SearchMeaning {
     /// In what order.
     pub order: Order,
     /// Behind which place.
-    pub after: Option<Cursor>,
+    pub after: Option<PagePlace>,
     /// How many at most; none for all.
     pub limit: Option<usize>,
 }
@@ -180,6 +199,7 @@ impl Call for SearchRequest {
     const PATH: &'static str = "/v1/log";
     const ROLE: Role = Role::Reader;
     const NEEDS_CASE: bool = true;
+    const NODES_MAY: bool = true;
     type Meaning = SearchMeaning;
 
     fn resolve(&self, now: Timestamp) -> Result<SearchMeaning, Invalid> {
@@ -200,6 +220,10 @@ impl Call for SearchRequest {
     fn case(&self) -> Option<&str> {
         self.filter.case()
     }
+
+    fn scope(&self) -> Result<Scope, Invalid> {
+        self.filter.scope()
+    }
 }
 
 /// A page of records.
@@ -207,7 +231,7 @@ impl Call for SearchRequest {
 #[schema(as = RecordPage)]
 pub struct Page {
     /// The records, in the order asked for.
-    pub records: Vec<LogRow>,
+    pub records: Vec<FoundRow>,
     /// Pass it as `cursor` for the next page; absent on the last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "AgAGYV0hpJXSAAecrQAAAAE")]
@@ -218,6 +242,10 @@ pub struct Page {
     /// Segments that could not be read; absent if none.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub unreadable_segments: u64,
+    /// Nodes of the cluster whose records are missing, or a part of them; absent if none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(nullable = false)]
+    pub missing: Vec<MissingNode>,
     /// Records up to this instant are hidden, because the wall clock is ahead of trusted time; absent if none are. `/v1/clock`
     /// says more.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -12,10 +12,12 @@ mod audit;
 mod call;
 mod case;
 mod clock;
+mod cluster_place;
 mod devices;
 mod doctor;
 mod explain;
 mod fields;
+mod found;
 mod handles;
 mod health;
 mod import;
@@ -25,6 +27,7 @@ mod operators;
 mod parse;
 mod problem;
 mod quota;
+mod scope;
 mod verification;
 mod why;
 pub mod words;
@@ -33,10 +36,12 @@ pub use audit::AuditRequest;
 pub use call::{Call, Invalid, Row};
 pub use case::Case;
 pub use clock::{ClockReport, Expiring, TrustRequest};
+pub use cluster_place::{ClusterPlace, PagePlace};
 pub use devices::{CheckInAnswer, LinkCodeAnswer, OwnDevice, SignUpAnswer, SignUpRequest};
 pub use doctor::{Check, DoctorReport, Finding, Severity};
 pub use explain::read_json;
 pub use fields::{Fields, Posted};
+pub use found::FoundRow;
 pub use handles::{HandleChange, HandleRequest, ProvedHandle};
 pub use health::Ready;
 pub use import::{BadRowReport, BadRowsReport, ImportLine, ImportPhase, ImportReport, ImportState};
@@ -51,6 +56,7 @@ pub use operators::OperatorSummary;
 pub use parse::{page_limit, wrong_region};
 pub use problem::{Missing, Problem};
 pub use quota::{AccountQuota, FlaggedAccount, NewHandlesLeft, QuotaReport, QuotaRequest};
+pub use scope::Scope;
 pub use verification::{CodeRequest, Confirmation, DeregisteredHandle};
 pub use why::{Timeline, TimelineLine, WhyBody, WhyFields, WhyRequest};
 
@@ -59,7 +65,8 @@ pub use crate::{
     audit::{Listed as AuditEntry, VerifyReport as AuditVerification},
     clock::ClockStatus,
     cluster::{
-        ClusterReport, EngineMember, JoinAnswer, JoinRequest, MemberReport, MemberState, SharedKeys,
+        ClusterReport, EngineMember, JoinAnswer, JoinRequest, MemberReport, MemberState,
+        MissingNode, SharedKeys,
     },
     query_log::{
         Flip, FlipReport, FlipSummary, ForgottenReport, LogRow, SegmentReport, SegmentSummary,

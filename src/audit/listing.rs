@@ -25,7 +25,7 @@ pub struct Wanted {
     pub since: Option<Timestamp>,
     /// Begun before this instant.
     pub until: Option<Timestamp>,
-    /// By this operator, or `local:` and a user's number.
+    /// By this operator, or `local:` and a user's number, or for an operator through another node: `ann@b`.
     pub operator: Option<String>,
     /// That named this handle, in hours whose keys exist.
     pub handle: Option<Handle>,
@@ -53,7 +53,7 @@ pub struct Listed {
     /// When it began.
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
-    /// Who made it.
+    /// Who made it. `ann@b` is the operator ann, for whom the node b asked this one.
     #[schema(example = "ann")]
     pub operator: String,
     /// Which call it was. A later version may know more.
@@ -119,7 +119,7 @@ impl Listing {
             let wanted = &self.wanted;
             let is_wanted = wanted.since.is_none_or(|since| at >= since)
                 && wanted.until.is_none_or(|until| at < until)
-                && wanted.operator.as_ref().is_none_or(|wanted| *wanted == operator)
+                && wanted.operator.as_ref().is_none_or(|wanted| is_by(&operator, wanted))
                 && named
                     .as_mut()
                     .is_none_or(|named| filters.get(HANDLE).is_some_and(|noted| named.is(noted)));
@@ -141,6 +141,11 @@ impl Listing {
         }
         Ok(())
     }
+}
+
+/// Whether a call is one of `wanted`: of `ann` also the calls that other nodes make for it, `ann@b`.
+fn is_by(operator: &str, wanted: &str) -> bool {
+    operator == wanted || operator.split_once('@').is_some_and(|(name, _)| name == wanted)
 }
 
 impl Iterator for Listing {
@@ -166,4 +171,17 @@ fn entries(chain: &Chain, file: (FileName, u64)) -> Result<Vec<Entry>, AuditErro
         entries.extend(Entry::read(&line?));
     }
     Ok(entries)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_for_an_operator_through_other_nodes_are_its_own() {
+        let by =
+            |wanted| ["ann", "ann@b", "anna@b", "b@ann"].map(|operator| is_by(operator, wanted));
+        assert_eq!(by("ann"), [true, true, false, false]);
+        assert_eq!(by("ann@b"), [false, true, false, false]);
+    }
 }

@@ -18,8 +18,7 @@ use crate::{
     cli::note::note,
     clock::Timestamp,
     lock::lock,
-    query_log::SearchOutcome,
-    reading::{Answer, Rows},
+    reading::{Answer, Outcome, Rows},
     vocabulary::{ProblemCode, Retry},
 };
 
@@ -95,7 +94,7 @@ impl Client {
         &self,
         call: &C,
         mut take: impl FnMut(C::Row) -> anyhow::Result<()>,
-    ) -> anyhow::Result<Option<SearchOutcome>> {
+    ) -> anyhow::Result<Option<Outcome>> {
         let request = self.call(call).header("accept", NDJSON).header("te", "trailers");
         let mut lines = Lines::of(self.send(request).await?);
         let mut records = 0;

@@ -16,8 +16,8 @@ use super::{
 };
 use crate::{
     api::{
-        BatchAnswer, BatchItem, BatchRequest, CodeRequest, Confirmation, HandleRequest, Paging,
-        RecordFilter, SearchRequest, SignUpAnswer, SignUpRequest, Verification,
+        BatchAnswer, BatchItem, BatchRequest, CodeRequest, Confirmation, FoundRow, HandleRequest,
+        Paging, RecordFilter, SearchRequest, SignUpAnswer, SignUpRequest, Verification,
     },
     files::{self, DataDirectory, OsDisk},
     operators::{NewOperator, OperatorsError, Reached, Role},
@@ -162,8 +162,8 @@ async fn print_log(addresses: Addresses, token: &str) -> anyhow::Result<()> {
     let page = Paging { order: Some("asc".into()), ..Paging::default() };
     let operator = Client::new(&format!("http://{}", addresses.operators), token)?;
     let mut rows = Vec::new();
-    let take = |row| {
-        rows.push(row);
+    let take = |row: FoundRow| {
+        rows.push(row.into_parts().0);
         Ok(())
     };
     operator.rows(&SearchRequest { filter, page }, take).await?;

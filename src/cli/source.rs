@@ -37,8 +37,7 @@ use crate::{
     config::Config,
     files::{DataDirectory, OsDisk},
     operators::Role,
-    query_log::SearchOutcome,
-    reading::{Answer, DataFiles, ReadingError, Records, Rows, Stop, follow},
+    reading::{Answer, DataFiles, Outcome, ReadingError, Records, Rows, Stop, follow},
     server::copy_options,
 };
 
@@ -99,7 +98,7 @@ impl Source {
         &self,
         call: &C,
         mut take: impl FnMut(C::Row) -> anyhow::Result<()>,
-    ) -> anyhow::Result<Option<SearchOutcome>> {
+    ) -> anyhow::Result<Option<Outcome>> {
         let window = AskedWindow::of(call)?;
         let mut is_empty = true;
         let mut take = |row| {
@@ -125,7 +124,7 @@ impl Source {
         call: &C,
         records: &Records,
         mut take: impl FnMut(C::Row) -> anyhow::Result<()>,
-    ) -> anyhow::Result<Option<SearchOutcome>> {
+    ) -> anyhow::Result<Option<Outcome>> {
         let reading = call.begin(records, &local_user())?;
         let interrupt = Interrupt::watch()?;
         let stop: Stop = Arc::new(move || interrupt.has_come());

@@ -14,7 +14,7 @@ use super::{
     errors::UsageError,
 };
 use crate::{
-    api::{Call as _, LogRow, Paging, RecordFilter, SearchRequest},
+    api::{Call as _, FoundRow, LogRow, Paging, RecordFilter, Scope, SearchRequest},
     cli::note::{note, print_passed_over},
     clock::{Clock as _, SystemClock, Timestamp},
     vocabulary::Retry,
@@ -157,12 +157,18 @@ impl Progress {
         if self.until.is_some_and(|until| until <= gap) {
             return Ok(());
         }
-        let filter = RecordFilter { since: Some(gap.to_string()), ..self.filter.clone() };
+        let filter = RecordFilter {
+            since: Some(gap.to_string()),
+            // As the tail does.
+            scope: Some(Scope::Node.code().to_owned()),
+            ..self.filter.clone()
+        };
         let page = Paging { order: Some("asc".to_owned()), ..Paging::default() };
         let may_come_again = from.unwrap_or_default().minus(COMMIT_MAX);
         let (mut failed, mut found) = (None, 0);
         let outcome = client
-            .rows(&SearchRequest { filter, page }, |row: LogRow| {
+            .rows(&SearchRequest { filter, page }, |row: FoundRow| {
+                let (row, _) = row.into_parts();
                 self.read_to = Some(row.at);
                 if row.at >= may_come_again {
                     self.searched.insert(row.at);
@@ -179,6 +185,7 @@ impl Progress {
         }
         let passed_over = outcome.map_err(GapError::Server)?;
         note!("dispatchd: connected again; records from in between: {found}");
+        let passed_over = passed_over.map(|outcome| outcome.passed_over);
         passed_over.into_iter().for_each(print_passed_over);
         Ok(())
     }

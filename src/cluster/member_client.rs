@@ -3,12 +3,18 @@
 use std::{error::Error as _, path::Path, sync::Arc};
 
 use data_encoding::HEXLOWER;
-use reqwest::{Certificate, Client, RequestBuilder, Response, StatusCode, redirect::Policy};
+use http_body_util::BodyExt as _;
+use reqwest::{Body, Certificate, Client, RequestBuilder, Response, StatusCode, redirect::Policy};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
-use super::{identity::Identity, member::Callee, report::MemberReport};
+use super::{
+    answer_lines::{AnswerLines, LinesError},
+    identity::Identity,
+    member::Callee,
+    report::MemberReport,
+};
 use crate::{
     clock::SharedClock,
     files, limits,
@@ -18,8 +24,12 @@ use crate::{
     vocabulary::ProblemCode,
 };
 
-/// No answer about a node or its keys is longer.
+/// No answer about a node or its keys is longer, and no refusal.
 const ANSWER_BYTES_MAX: usize = 1 << 20;
+/// No answer to an operator's call that comes in one piece is longer.
+const PART_BYTES_MAX: usize = 16 << 20;
+/// The header by which a node says for which operator it asks another one.
+pub const ON_BEHALF: &str = "dispatchd-operator";
 /// How the TLS library begins to say what is wrong with a certificate.
 const UNTRUSTED: &str = "invalid peer certificate: ";
 
@@ -81,6 +91,9 @@ pub enum ClientError {
     /// There was no answer.
     #[error("no answer: {0}")]
     Unanswered(String),
+    /// It has stopped to answer. The text says what became of the last call.
+    #[error("{0}")]
+    Silent(String),
     /// Its certificate is none that this node trusts, or is for another name.
     #[error(
         "its certificate is not trusted ({0}); cluster.members_ca names the authority, and the certificate must be for the name in the address"
@@ -111,10 +124,22 @@ impl ClientError {
     }
 }
 
+/// An operator's call, as a node sends it to another one.
+pub struct Asking<'a, Q> {
+    /// Where it is sent.
+    pub path: &'a str,
+    /// Its parameters. They must limit it to the node that is asked.
+    pub query: &'a Q,
+    /// The operator who made the call at this node.
+    pub operator: &'a str,
+}
+
 /// Asks other nodes. Shows each of them a token for that one alone, of this hour.
 #[derive(Clone)]
 pub struct MemberClient {
     http: Client,
+    /// For calls that may be silent for as long as they read.
+    patient: Client,
     cluster: ClusterId,
     key: Arc<NodeKey>,
     clock: SharedClock,
@@ -127,25 +152,20 @@ impl MemberClient {
     /// # Errors
     /// If the file cannot be used.
     pub fn new(own: &Identity, members_ca: &Path, clock: SharedClock) -> Result<Self, ClientError> {
+        let authorities = authorities(members_ca)?;
         // The token goes to that node alone: not to a proxy, nor to where it redirects.
-        let mut http = Client::builder().no_proxy().redirect(Policy::none()).referer(false);
-        if !members_ca.as_os_str().is_empty() {
-            let file = members_ca.display();
-            let unreadable = |why: String| ClientError::Authorities(format!("{file}: {why}"));
-            let text =
-                files::read_small(members_ca).map_err(|error| unreadable(error.to_string()))?;
-            let authorities =
-                Certificate::from_pem_bundle(&text).ok().filter(|all| !all.is_empty());
-            let authorities =
-                authorities.ok_or_else(|| unreadable("it contains no certificate".to_owned()))?;
-            http = http.tls_certs_merge(authorities);
-        }
-        let http = http
-            .connect_timeout(limits::CLUSTER_PEER_PATIENCE)
-            .read_timeout(limits::CLUSTER_STATE_PATIENCE)
-            .build();
+        let builder = || {
+            let http = Client::builder().no_proxy().redirect(Policy::none()).referer(false);
+            let http = match authorities.clone() {
+                Some(authorities) => http.tls_certs_merge(authorities),
+                None => http,
+            };
+            http.connect_timeout(limits::CLUSTER_PEER_PATIENCE)
+        };
+        let http = builder().read_timeout(limits::CLUSTER_STATE_PATIENCE).build();
+        let (http, patient) = (http.map_err(unanswered)?, builder().build().map_err(unanswered)?);
         let (cluster, key) = (own.cluster, Arc::new(own.key()));
-        Ok(Self { http: http.map_err(unanswered)?, cluster, key, clock })
+        Ok(Self { http, patient, cluster, key, clock })
     }
 
     fn get(&self, to: Callee<'_>, path: &str) -> RequestBuilder {
@@ -179,6 +199,45 @@ impl MemberClient {
         let told = self.signed(to, self.http.post(format!("{}/v1/cluster/quota", to.address)));
         let told = told.timeout(limits::CLUSTER_PEER_PATIENCE).json(news);
         json(told.send().await.map_err(unanswered)?).await
+    }
+
+    /// The answer to an operator's call, in one piece. It waits as long as the node reads.
+    ///
+    /// # Errors
+    /// If the node refuses or does not answer.
+    pub(super) async fn part<T: DeserializeOwned>(
+        &self,
+        of: Callee<'_>,
+        asking: &Asking<'_, impl Serialize>,
+    ) -> Result<T, ClientError> {
+        let answer = self.ask(of, asking, "application/json").await?;
+        let body = whole(answer, PART_BYTES_MAX).await?;
+        serde_json::from_slice(&body).map_err(|_| ClientError::Unreadable)
+    }
+
+    /// The answer to an operator's call, line by line. It waits for the head of the answer only.
+    ///
+    /// # Errors
+    /// If the node refuses or does not answer.
+    pub(super) async fn lines(
+        &self,
+        of: Callee<'_>,
+        asking: &Asking<'_, impl Serialize>,
+    ) -> Result<AnswerLines<ClientError>, ClientError> {
+        let answer = self.ask(of, asking, "application/x-ndjson").await?;
+        Ok(AnswerLines::of(Body::from(answer).map_err(unanswered)))
+    }
+
+    async fn ask(
+        &self,
+        of: Callee<'_>,
+        Asking { path, query, operator }: &Asking<'_, impl Serialize>,
+        accept: &str,
+    ) -> Result<Response, ClientError> {
+        let asked = self.patient.get(format!("{}{path}", of.address)).query(query);
+        let asked = asked.header("accept", accept).header("te", "trailers");
+        let asked = self.signed(of, asked.header(ON_BEHALF, *operator));
+        accepted(asked.send().await.map_err(unanswered)?).await
     }
 
     /// Joins with the token of an invite.
@@ -256,6 +315,27 @@ fn key(text: &str) -> Option<Zeroizing<[u8; 32]>> {
     Some(Zeroizing::new(bytes.as_slice().try_into().ok()?))
 }
 
+/// The authorities of a file. None if no file is named.
+fn authorities(file: &Path) -> Result<Option<Vec<Certificate>>, ClientError> {
+    if file.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    let shown = file.display();
+    let unreadable = |why: String| ClientError::Authorities(format!("{shown}: {why}"));
+    let text = files::read_small(file).map_err(|error| unreadable(error.to_string()))?;
+    let found = Certificate::from_pem_bundle(&text).ok().filter(|all| !all.is_empty());
+    found.map(Some).ok_or_else(|| unreadable("it contains no certificate".to_owned()))
+}
+
+impl From<LinesError<Self>> for ClientError {
+    fn from(error: LinesError<Self>) -> Self {
+        match error {
+            LinesError::Broken(error) => error,
+            LinesError::TooLong | LinesError::WithinLine => Self::Unanswered(error.to_string()),
+        }
+    }
+}
+
 /// Without the URL, and with what lies behind the library's own words.
 fn unanswered(error: reqwest::Error) -> ClientError {
     let error = error.without_url();
@@ -296,7 +376,7 @@ async fn accepted(answer: Response) -> Result<Response, ClientError> {
     if status == StatusCode::OK {
         return Ok(answer);
     }
-    let body = whole(answer).await?;
+    let body = whole(answer, ANSWER_BYTES_MAX).await?;
     let refusal = serde_json::from_slice::<Refusal>(&body).unwrap_or_else(|_| Refusal {
         detail: "it is no dispatchd, or of another version".to_owned(),
         code: String::new(),
@@ -306,14 +386,14 @@ async fn accepted(answer: Response) -> Result<Response, ClientError> {
 }
 
 async fn json<T: DeserializeOwned>(answer: Response) -> Result<T, ClientError> {
-    let body = whole(accepted(answer).await?).await?;
+    let body = whole(accepted(answer).await?, ANSWER_BYTES_MAX).await?;
     serde_json::from_slice(&body).map_err(|_| ClientError::Unreadable)
 }
 
-async fn whole(mut answer: Response) -> Result<Zeroizing<Vec<u8>>, ClientError> {
+async fn whole(mut answer: Response, most: usize) -> Result<Zeroizing<Vec<u8>>, ClientError> {
     let mut body = Zeroizing::new(Vec::new());
     while let Some(piece) = answer.chunk().await.map_err(unanswered)? {
-        if ANSWER_BYTES_MAX < body.len() + piece.len() {
+        if most < body.len() + piece.len() {
             return Err(ClientError::Unreadable);
         }
         body.extend_from_slice(&piece);

@@ -8,6 +8,7 @@
 //! this node's copy of the keys in a keyring of its own, and [`KeyRotation`] changes and destroys them. A node that joins gets the keys
 //! and a copy of the store from another one.
 
+mod answer_lines;
 mod clocks;
 mod config;
 mod entry_keys;
@@ -18,6 +19,7 @@ mod key_rows;
 mod leaving;
 mod member;
 mod member_client;
+mod others;
 mod peers;
 mod quota_exchange;
 mod report;
@@ -26,6 +28,7 @@ mod rotation;
 mod sealing;
 mod trimming;
 
+pub use answer_lines::{AnswerLines, LinesError};
 pub use config::{Config, Fence, is_member_address};
 pub use entry_keys::ClusterKeys;
 pub use founding::{Founder, FoundingError};
@@ -34,9 +37,12 @@ pub use joining::{Candidate, JoinError};
 pub use key_rows::KeyRows;
 pub use leaving::{LeavingError, leave};
 pub use member::{Callee, Member};
-pub use member_client::{JoinAnswer, JoinRequest, MemberClient, SharedKey, SharedKeys};
+pub use member_client::{
+    Asking, ClientError, JoinAnswer, JoinRequest, MemberClient, ON_BEHALF, SharedKey, SharedKeys,
+};
+pub use others::{Others, PartLines};
 pub use peers::Peers;
 pub use quota_exchange::QuotaExchange;
-pub use report::{ClusterReport, EngineMember, MemberReport, MemberState, shown};
+pub use report::{ClusterReport, EngineMember, MemberReport, MemberState, MissingNode, shown};
 pub use returning::{is_left_behind, other_members, take_over_from_any};
 pub use rotation::{KeyRotation, RotationError};

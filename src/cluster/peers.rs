@@ -154,6 +154,16 @@ impl Peers {
         &self.shared.client
     }
 
+    /// This node.
+    pub(super) fn identity(&self) -> &Identity {
+        &self.shared.identity
+    }
+
+    /// Why a node did not answer the last time. None if it did, or was not asked yet.
+    pub(super) fn silence(&self, of: &Member) -> Option<String> {
+        lock(&self.shared.seen).get(&of.name)?.error.clone()
+    }
+
     fn is_own(&self, member: &Member) -> bool {
         member.name == self.shared.identity.name
     }

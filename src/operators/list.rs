@@ -145,6 +145,14 @@ impl Operators {
         Ok(found.filter(|operator| (operator.role == Role::Member) == of_node.is_some()))
     }
 
+    /// The operator of this name.
+    pub fn named(&self, name: &str) -> Result<Option<Operator>, OperatorsError> {
+        let rows = self.registry.rows_so_far();
+        let row = rows.get(KIND, name.as_bytes());
+        row.map(|row| Operator::read(name.as_bytes(), row).ok_or(OperatorsError::Damaged))
+            .transpose()
+    }
+
     /// Whether the operator is on the list exactly as it is here: not revoked, and with the same role and token.
     pub fn has(&self, operator: &Operator) -> bool {
         let rows = self.registry.rows_so_far();

@@ -70,6 +70,11 @@ pub fn operator_name(node: &str) -> String {
     format!("{OPERATOR_PREFIX}{node}")
 }
 
+/// How the audit log names an operator for whom another node asks: `ann@b`. No name has an at sign.
+pub fn asked_through(operator: &str, of_node: &str) -> String {
+    format!("{operator}@{}", of_node.strip_prefix(OPERATOR_PREFIX).unwrap_or(of_node))
+}
+
 /// The kinds of rows that a registry has because of its cluster, beside operators that are people.
 pub const CLUSTER_KINDS: [RowKind; 4] =
     [RowKind::Member, RowKind::Invite, RowKind::EntryKey, RowKind::Operator];

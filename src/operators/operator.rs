@@ -82,8 +82,8 @@ impl Role {
     /// Every role.
     pub const ALL: [Self; 4] = [Self::Metrics, Self::Reader, Self::Admin, Self::Member];
 
-    /// Whether an operator of this role may make a call that takes the role `least`. Nodes and people have no call in common: a stolen
-    /// token of a node reads no log, and nobody needs an admin's token for a copy of the store with all operators.
+    /// Whether an operator of this role may make a call that takes the role `least`. A node makes no call of people in its own name: it
+    /// names the operator for whom it asks. And nobody needs an admin's token for a copy of the store with all operators.
     pub const fn reaches(self, least: Self) -> bool {
         match (self, least) {
             (Self::Member, Self::Member) => true,

@@ -16,7 +16,6 @@ use super::segment_name::SegmentId;
 use crate::clock::{Hour, Timestamp};
 
 const VERSION: u8 = 2;
-const BYTES: usize = 17;
 
 /// The position of one row. Cursors are ordered by hour, then instant, then file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -32,6 +31,27 @@ pub struct Cursor {
 pub struct CursorError;
 
 impl Cursor {
+    /// Bytes of a place without the version.
+    pub const BYTES: usize = 16;
+
+    /// The place as bytes.
+    pub fn to_bytes(self) -> [u8; Self::BYTES] {
+        let mut bytes = [0; Self::BYTES];
+        let mut rest = bytes.as_mut_slice();
+        rest.put_u64(self.at.as_micros());
+        rest.put_u32(self.hour.number());
+        rest.put_u32(self.number);
+        bytes
+    }
+
+    /// The place of these bytes. Each 16 bytes are one.
+    pub fn from_bytes(bytes: [u8; Self::BYTES]) -> Self {
+        let mut rest = bytes.as_slice();
+        let at = Timestamp::from_micros(rest.get_u64());
+        let hour = Hour::from_number(rest.get_u32());
+        Self { hour, at, number: rest.get_u32() }
+    }
+
     pub(super) const fn new(segment: SegmentId, at: Timestamp) -> Self {
         Self { hour: segment.hour, at, number: segment.number }
     }
@@ -48,10 +68,7 @@ impl Cursor {
 
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut bytes = vec![VERSION];
-        bytes.put_u64(self.at.as_micros());
-        bytes.put_u32(self.hour.number());
-        bytes.put_u32(self.number);
+        let bytes = [&[VERSION][..], &self.to_bytes()].concat();
         f.write_str(&BASE64URL_NOPAD.encode(&bytes))
     }
 }
@@ -61,13 +78,8 @@ impl FromStr for Cursor {
 
     fn from_str(text: &str) -> Result<Self, CursorError> {
         let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).map_err(|_| CursorError)?;
-        let mut bytes = bytes.as_slice();
-        if bytes.len() != BYTES || bytes.get_u8() != VERSION {
-            return Err(CursorError);
-        }
-        let at = Timestamp::from_micros(bytes.get_u64());
-        let hour = Hour::from_number(bytes.get_u32());
-        Ok(Self { hour, at, number: bytes.get_u32() })
+        let Some((&VERSION, place)) = bytes.split_first() else { return Err(CursorError) };
+        Ok(Self::from_bytes(place.try_into().map_err(|_| CursorError)?))
     }
 }
 

@@ -8,7 +8,7 @@ use super::record::{Client, LogRow, Outcome, Record, RowView};
 use crate::{
     clock::Timestamp,
     handle::Handle,
-    ids::{AccountId, DeviceId},
+    ids::{AccountId, ChangeId, DeviceId},
     vocabulary::{Reason, Route, codes},
 };
 
@@ -31,6 +31,14 @@ impl Record {
             Self::Lookup(_) => Kind::Lookup,
             Self::Change(_) => Kind::Change,
             Self::Refusals(_) => Kind::Refusals,
+        }
+    }
+
+    /// The id of the change that it is about.
+    pub const fn change_id(&self) -> Option<ChangeId> {
+        match self {
+            Self::Change(change) => Some(change.id),
+            Self::Lookup(_) | Self::Refusals(_) => None,
         }
     }
 }

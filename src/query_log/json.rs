@@ -83,6 +83,22 @@ fn fields<T: ToSchema>(schemas: &mut Vec<(String, RefOr<Schema>)>) -> RefOr<Sche
 /// Adds the fields that every row has.
 fn with_place(fields: RefOr<Schema>, kind: Kind) -> RefOr<Schema> {
     let RefOr::T(Schema::Object(mut object)) = fields else { return fields };
+    let text =
+        |about: &str| ObjectBuilder::new().schema_type(Type::String).description(Some(about));
+    let optional = [
+        ("node", "The node whose log has it. Absent outside a cluster."),
+        (
+            "place",
+            "Where the log of that node has it: a `cursor` with the scope `node`. Only in a search with that scope, in a cluster.",
+        ),
+    ];
+    for (name, about) in optional {
+        object.properties.insert(name.to_owned(), text(about).into());
+    }
+    if kind == Kind::Change {
+        let id = "The id of the change: the logs of all nodes have it. Only with `place`.";
+        object.properties.insert("id".to_owned(), text(id).into());
+    }
     let at = ObjectBuilder::new()
         .schema_type(Type::String)
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))

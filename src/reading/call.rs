@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::records::{ReadingError, Records};
+use super::{
+    outcome::Outcome,
+    records::{ReadingError, Records},
+};
 use crate::{
     api::{Call, Row},
     audit::Audited,
-    query_log::SearchOutcome,
 };
 
 /// Asked now and then while a call reads: whether nobody waits for the answer any more.
@@ -42,9 +44,8 @@ pub trait Rows: Call + Send + 'static {
 /// Takes a row; false if nobody wants more.
 type Take<'a, R> = &'a mut dyn FnMut(R) -> bool;
 
-/// Reads rows to the end and says what was passed over; nothing if it was stopped before.
-type Read<R> =
-    Box<dyn FnOnce(&Stop, Take<'_, R>) -> Result<Option<SearchOutcome>, ReadingError> + Send>;
+/// Reads rows to the end and says what is missing; nothing if it was stopped before.
+type Read<R> = Box<dyn FnOnce(&Stop, Take<'_, R>) -> Result<Option<Outcome>, ReadingError> + Send>;
 
 /// A call that is noted and whose rows are not read yet.
 pub struct Reading<R> {
@@ -57,9 +58,7 @@ pub struct Reading<R> {
 impl<R: Row> Reading<R> {
     pub(super) fn new(
         audited: Audited,
-        read: impl FnOnce(&Stop, Take<'_, R>) -> Result<Option<SearchOutcome>, ReadingError>
-        + Send
-        + 'static,
+        read: impl FnOnce(&Stop, Take<'_, R>) -> Result<Option<Outcome>, ReadingError> + Send + 'static,
     ) -> Self {
         Self { audited, read: Box::new(read) }
     }
@@ -72,7 +71,7 @@ impl<R: Row> Reading<R> {
         self,
         stop: &Stop,
         mut take: impl FnMut(R) -> bool,
-    ) -> Result<SearchOutcome, ReadingError> {
+    ) -> Result<Outcome, ReadingError> {
         let Self { mut audited, read } = self;
         let outcome = read(stop, &mut |row| {
             audited.add(row.is_record().into());

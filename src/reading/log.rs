@@ -2,52 +2,151 @@
 
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
+
 use super::{
     call::{Answer, Reading, Rows, Stop, send_rows},
+    gather::{GatheredExport, GatheredSearch, Question},
+    outcome::Outcome,
     records::{ReadingError, Records},
 };
 use crate::{
     api::{
-        AuditRequest, AuditVerifyRequest, Call as _, FlipsRequest, ForgottenRequest, Page,
-        RecordFilter, SearchMeaning, SearchRequest, SegmentsRequest, VerifyRequest, page_limit,
+        AuditRequest, AuditVerifyRequest, Call as _, FlipsRequest, ForgottenRequest, FoundRow,
+        Invalid, Page, PagePlace, RecordFilter, SearchMeaning, SearchRequest, SegmentsRequest,
+        VerifyRequest, page_limit,
     },
     audit::{self, Audited, Call, Filters, Listed},
+    cluster::Others,
     query_log::{
-        Filter, FlipReport, ForgottenReport, LogRow, Search, SearchOutcome, SegmentSummary,
+        Cursor, Filter, FlipReport, ForgottenReport, LogReader, Search, SegmentSummary,
         VerifyReport,
     },
 };
 
-/// Notes a search and begins it.
-fn search(
-    request: &SearchRequest,
+/// The rows of a search in one log, or in the logs of all nodes.
+enum FoundRows {
+    /// In one log: with the name of its node in a cluster, and the place of the last row.
+    Own {
+        search: Box<Search>,
+        node: Option<String>,
+        last: Option<Cursor>,
+    },
+    Gathered(Box<GatheredSearch>),
+}
+
+impl FoundRows {
+    /// What was not read so far.
+    fn outcome(&self) -> Outcome {
+        match self {
+            Self::Own { search, .. } => search.outcome().into(),
+            Self::Gathered(search) => search.outcome(),
+        }
+    }
+
+    /// Where the last row is, as a cursor.
+    fn place(&self) -> Option<String> {
+        match self {
+            Self::Own { last, .. } => last.map(|place| place.to_string()),
+            Self::Gathered(search) => search.place().map(|place| place.to_string()),
+        }
+    }
+}
+
+impl Iterator for FoundRows {
+    type Item = Result<FoundRow, ReadingError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self {
+            Self::Own { search, node, last } => {
+                Some(search.next()?.map_err(Into::into).map(|(place, row)| {
+                    *last = Some(place);
+                    let row = FoundRow::of_node(row, node.as_deref());
+                    if node.is_some() { row.at_place(place) } else { row }
+                }))
+            }
+            Self::Gathered(search) => search.next(),
+        }
+    }
+}
+
+/// A search that is noted, and not begun.
+struct Noted {
+    request: SearchRequest,
     meaning: SearchMeaning,
-    records: &Records,
-    by: &str,
-) -> Result<(Search, Audited), ReadingError> {
-    let SearchMeaning { filter, order, after, limit } = meaning;
-    let filters = Filters::of(&filter)
-        .in_case(request.case())
-        .plain("order", request.page.order.as_deref())
-        .plain("limit", limit)
-        .plain("cursor", request.page.cursor.as_deref());
-    let (reader, audited) = records.read(by, Call::Search, &filters)?;
-    Ok((reader.search(&filter, order, after), audited))
+    reader: LogReader,
+    /// The other nodes, if they are asked, too.
+    others: Option<Others>,
+    /// The name of this node, in a cluster.
+    node: Option<String>,
+    operator: String,
+}
+
+impl Noted {
+    /// Notes a search.
+    fn note(
+        request: &SearchRequest,
+        meaning: SearchMeaning,
+        records: &Records,
+        by: &str,
+    ) -> Result<(Self, Audited), ReadingError> {
+        let others = records.asks_others(request)?;
+        // A cursor is one of the scope in which its page was asked for.
+        let is_of_scope = match &meaning.after {
+            None => true,
+            Some(PagePlace::Own(_)) => others.is_none(),
+            Some(PagePlace::Cluster(_)) => others.is_some(),
+        };
+        if !is_of_scope {
+            let text = "`cursor` takes the next_cursor of a page of the same scope";
+            return Err(Invalid::new(text).into());
+        }
+        let filters = Filters::of(&meaning.filter)
+            .in_case(request.case())
+            .plain("scope", request.filter.scope.as_deref())
+            .plain("order", request.page.order.as_deref())
+            .plain("limit", meaning.limit)
+            .plain("cursor", request.page.cursor.as_deref());
+        let (reader, audited) = records.read(by, Call::Search, &filters)?;
+        let node = records.others().map(|others| others.own_name().to_owned());
+        let (request, operator) = (request.clone(), by.to_owned());
+        Ok((Self { request, meaning, reader, others, node, operator }, audited))
+    }
+
+    /// Begins it. It ends once `stop` says so, even between two rows.
+    fn begin(self, runtime: Option<Handle>, stop: &Stop) -> FoundRows {
+        let Self { request, meaning, reader, others, node, operator } = self;
+        let SearchMeaning { filter, order, after, limit } = meaning;
+        let stop = Arc::clone(stop);
+        match (others.zip(runtime), after) {
+            (Some((others, runtime)), after) => {
+                let after = after.and_then(PagePlace::of_cluster);
+                let question = Question { request, filter, order, after, limit, operator };
+                let parts = (others, reader, runtime);
+                FoundRows::Gathered(Box::new(GatheredSearch::new(question, parts, stop)))
+            }
+            (None, after) => {
+                let search = reader.search(&filter, order, after.and_then(PagePlace::own));
+                let search = Box::new(search.stop_when(move || stop()));
+                FoundRows::Own { search, node, last: None }
+            }
+        }
+    }
 }
 
 impl Rows for SearchRequest {
-    type Row = LogRow;
+    type Row = FoundRow;
 
-    fn begin(&self, records: &Records, by: &str) -> Result<Reading<LogRow>, ReadingError> {
+    fn begin(&self, records: &Records, by: &str) -> Result<Reading<FoundRow>, ReadingError> {
         let meaning = self.resolve(records.now())?;
         let limit = meaning.limit.unwrap_or(usize::MAX);
-        let (search, audited) = search(self, meaning, records, by)?;
+        let (noted, audited) = Noted::note(self, meaning, records, by)?;
+        // The thread that reads has no runtime of its own.
+        let runtime = Handle::try_current().ok();
         Ok(Reading::new(audited, move |stop, take| {
-            let stopped = Arc::clone(stop);
-            let mut search = search.stop_when(move || stopped());
-            let rows = search.by_ref().take(limit).map(|found| found.map(|(_, row)| row));
-            let is_whole = send_rows(rows, take)? && !stop();
-            Ok(is_whole.then(|| search.outcome()))
+            let mut rows = noted.begin(runtime, stop);
+            let is_whole = send_rows(rows.by_ref().take(limit), take)? && !stop();
+            Ok(is_whole.then(|| rows.outcome()))
         }))
     }
 }
@@ -59,19 +158,21 @@ impl Answer for SearchRequest {
     fn answer(&self, records: &Records, by: &str, stop: &Stop) -> Result<Page, ReadingError> {
         let meaning = self.resolve(records.now())?;
         let limit = page_limit(meaning.limit)?;
-        let (search, mut audited) = search(self, meaning, records, by)?;
-        let stop = Arc::clone(stop);
-        let mut search = search.stop_when(move || stop());
-        let found = search.by_ref().take(limit).collect::<Result<Vec<_>, _>>()?;
-        let last = found.last().map(|(cursor, _)| cursor.to_string());
-        let has_more = search.next().transpose()?.is_some();
+        let (mut noted, mut audited) = Noted::note(self, meaning, records, by)?;
+        noted.meaning.limit = Some(limit);
+        let mut rows = noted.begin(Handle::try_current().ok(), stop);
+        let found = rows.by_ref().take(limit).collect::<Result<Vec<_>, _>>()?;
+        let last = rows.place();
+        let has_more = rows.next().transpose()?.is_some();
         audited.add(found.len() as u64);
         audited.finish();
+        let Outcome { passed_over, missing } = rows.outcome();
         Ok(Page {
-            records: found.into_iter().map(|(_, row)| row).collect(),
+            records: found,
             next_cursor: last.filter(|_| has_more),
-            damaged: search.outcome().damaged,
-            unreadable_segments: search.outcome().unreadable_segments,
+            damaged: passed_over.damaged,
+            unreadable_segments: passed_over.unreadable_segments,
+            missing: missing.unwrap_or_default(),
             hidden_until: records.hidden_until(),
         })
     }
@@ -79,18 +180,29 @@ impl Answer for SearchRequest {
 
 /// An export.
 impl Rows for RecordFilter {
-    type Row = LogRow;
+    type Row = FoundRow;
 
-    fn begin(&self, records: &Records, by: &str) -> Result<Reading<LogRow>, ReadingError> {
+    fn begin(&self, records: &Records, by: &str) -> Result<Reading<FoundRow>, ReadingError> {
         let filter = self.resolve(records.now())?;
-        let filters = Filters::of(&filter).in_case(self.case());
+        let scope = self.scope.as_deref();
+        let filters = Filters::of(&filter).in_case(self.case()).plain("scope", scope);
         let (reader, audited) = records.read(by, Call::Export, &filters)?;
-        Ok(Reading::new(audited, move |stop, take| {
-            let stopped = Arc::clone(stop);
-            let mut walk = reader.walk(&filter).stop_when(move || stopped());
-            let rows = walk.by_ref().map(|found| found.map(|(_, row)| row));
-            let is_whole = send_rows(rows, take)? && !stop();
-            Ok(is_whole.then(|| walk.outcome()))
+        let others = records.asks_others(self)?.zip(Handle::try_current().ok());
+        let node = records.others().map(|others| others.own_name().to_owned());
+        let (request, operator) = (self.clone(), by.to_owned());
+        Ok(Reading::new(audited, move |stop, take| match others {
+            None => {
+                let stopped = Arc::clone(stop);
+                let mut walk = reader.walk(&filter).stop_when(move || stopped());
+                let found = |row| FoundRow::of_node(row, node.as_deref());
+                let rows = walk.by_ref().map(|row| row.map(|(_, row)| found(row)));
+                let is_whole = send_rows(rows, take)? && !stop();
+                Ok(is_whole.then(|| walk.outcome().into()))
+            }
+            Some((others, runtime)) => {
+                let export = GatheredExport { request, filter, operator, others, reader, runtime };
+                export.read(stop, take)
+            }
         }))
     }
 }
@@ -161,7 +273,7 @@ impl Rows for AuditRequest {
         let listing = audit.list(wanted)?;
         Ok(Reading::new(audited, move |stop, take| {
             let is_whole = send_rows(listing.take_while(|_| !stop()), take)?;
-            Ok((is_whole && !stop()).then(SearchOutcome::default))
+            Ok((is_whole && !stop()).then(Outcome::default))
         }))
     }
 }

@@ -8,13 +8,18 @@
 //!
 //! A [`Records`] gives a reader of records only together with the entry that says who reads what, so a call that is not
 //! audited does not compile. Rows are handed on one by one: memory does not grow with the answer.
+//!
+//! On a node of a cluster a call is answered over all nodes: [`gather`] asks the others.
 
 mod call;
+mod gather;
 mod log;
+mod outcome;
 mod records;
 mod tail;
 mod why;
 
 pub use call::{Answer, Reading, Rows, Stop};
+pub use outcome::{DAMAGED, MISSING, Outcome, RECORDS, UNREADABLE_SEGMENTS};
 pub use records::{DataFiles, ReadingError, Records};
 pub use tail::{Follower, follow};

@@ -3,9 +3,10 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use crate::{
-    api::{Expiring, Invalid},
+    api::{self, Expiring, Invalid, Scope},
     audit::{Audit, AuditError, Audited, Call, Filters},
     clock::{ClockFileError, ClockStatus, SharedClock, Timestamp, TrustedClock},
+    cluster::Others,
     dispatch::{self, Dispatch},
     envelope::KeyFiles,
     limits,
@@ -77,6 +78,8 @@ pub struct Records {
     source: Source,
     audit: Audit,
     clock: SharedClock,
+    /// The other nodes, if this server is one of a cluster.
+    others: Option<Others>,
 }
 
 #[derive(Clone)]
@@ -93,7 +96,29 @@ impl Records {
         dispatch: Dispatch,
         clock: SharedClock,
     ) -> Self {
-        Self { source: Source::Server { log, dispatch }, audit, clock }
+        Self { source: Source::Server { log, dispatch }, audit, clock, others: None }
+    }
+
+    /// The same on a node of a cluster: a call is answered over all nodes.
+    #[must_use]
+    pub fn in_cluster(self, others: Option<Others>) -> Self {
+        Self { others, ..self }
+    }
+
+    /// The other nodes, if a call is about them, too.
+    pub(super) fn asks_others(&self, call: &impl api::Call) -> Result<Option<Others>, Invalid> {
+        let is_of_all = call.scope()? == Scope::Cluster;
+        Ok(self.others.clone().filter(|_| is_of_all))
+    }
+
+    /// Whether a call is answered over all nodes of a cluster.
+    pub fn is_gathered(&self, call: &impl api::Call) -> Result<bool, Invalid> {
+        Ok(self.asks_others(call)?.is_some())
+    }
+
+    /// The other nodes of the cluster, which have parts of the answers. None if there is no cluster.
+    pub(super) const fn others(&self) -> Option<&Others> {
+        self.others.as_ref()
     }
 
     /// Those in a data directory, whether or not a server writes there: it notes its own readers in the same audit log.
@@ -102,7 +127,7 @@ impl Records {
         let (dir, retention) = (files.data.join("audit"), files.audit_retention);
         let audit = Audit::new(dir, log.keyring(), Arc::clone(&clock), retention);
         let source = Source::Files { log, files: Arc::new(files) };
-        Ok(Self { source, audit, clock })
+        Ok(Self { source, audit, clock, others: None })
     }
 
     /// The time by which records are read.

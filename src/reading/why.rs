@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use super::{
     call::{Answer, Reading, Rows, Stop},
+    outcome::Outcome,
     records::{ReadingError, Records},
 };
 use crate::{
     api::{Call as _, Invalid, Timeline, TimelineLine, WhyRequest, page_limit},
     audit::{Call, Filters},
     clock::Timestamp,
-    query_log::{Filter, SearchOutcome},
+    query_log::Filter,
     timeline::{self, Question},
 };
 
@@ -49,7 +50,7 @@ fn begin(
             &mut |entry| take(TimelineLine::Entry(entry)),
         )?;
         let is_whole = summary.is_some_and(|last| take(TimelineLine::Summary(Box::new(last))));
-        Ok(is_whole.then(SearchOutcome::default))
+        Ok(is_whole.then(Outcome::default))
     }))
 }
 

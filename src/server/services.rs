@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::modules::Modules;
 use crate::{
     clock::{SharedClock, TrustedClock},
+    cluster::Others,
     config::Config,
     doctor::{Connections, Deployment},
     http::{
@@ -51,6 +52,8 @@ impl Services {
         };
         let (audit, dispatch) = (modules.audit.clone(), modules.dispatch.clone());
         let records = Records::of_server(modules.log.clone(), audit, dispatch, Arc::clone(&clock));
+        let others = modules.node.as_ref().map(|node| Others::new(node.peers.clone()));
+        let records = records.in_cluster(others);
         let operators = Arc::clone(&modules.operators);
         let require_case = config.operators.require_case;
         let operators = OperatorState {

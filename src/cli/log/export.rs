@@ -10,7 +10,7 @@ use clap::{Args, ValueHint};
 
 use crate::{
     api::{Call as _, LogRow, RecordFilter},
-    cli::note::{note, print_passed_over},
+    cli::note::{note, print_lacks},
     cli::{
         errors::UsageError,
         progress::ProgressView,
@@ -19,7 +19,7 @@ use crate::{
         text::counted,
     },
     clock::{Clock as _, SystemClock},
-    query_log::SearchOutcome,
+    reading::Outcome,
     tables::{
         Target,
         accounts::{Phase, Progress, Unit},
@@ -71,15 +71,16 @@ impl Export {
             // A bar between the rows would be in their way.
             Target::Stdout => (None, "what was written is not all"),
         };
-        let rows = self.source.rows(&self.request, |row| add(&mut file, &row, view.as_ref()));
+        let rows = self
+            .source
+            .rows(&self.request, |row| add(&mut file, &row.into_parts().0, view.as_ref()));
         let outcome = rows.context(without)?;
         drop(view);
         // Another process may have made the file meanwhile.
         may_export(&self.output, binary, self.force)?;
         let records = file.records();
         file.finish()?;
-        self.print(records, outcome);
-        Ok(())
+        self.print(records, outcome.as_ref())
     }
 
     /// The file; none for standard output.
@@ -133,7 +134,7 @@ impl Export {
         Ok(recipients)
     }
 
-    fn print(&self, records: u64, outcome: Option<SearchOutcome>) {
+    fn print(&self, records: u64, outcome: Option<&Outcome>) -> anyhow::Result<()> {
         let (shown, counted) = (&self.output, counted(records, "record"));
         match records {
             _ if self.output == Target::Stdout => note!("dispatchd: {counted} written"),
@@ -141,8 +142,9 @@ impl Export {
             1 => note!("dispatchd: {counted} is in {shown}"),
             _ => note!("dispatchd: {counted} are in {shown}"),
         }
+        let lacks = outcome.map_or(Ok(()), print_lacks);
         match outcome {
-            Some(outcome) => print_passed_over(outcome),
+            Some(_) => {}
             None => note!(
                 "dispatchd: a proxy kept back whether the server could read everything; run `dispatchd log verify`"
             ),
@@ -150,6 +152,7 @@ impl Export {
         note!(
             "dispatchd: the log forgets records after its retention; an export does not expire: delete it yourself"
         );
+        lacks
     }
 }
 

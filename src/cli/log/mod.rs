@@ -10,6 +10,8 @@ mod verify;
 
 use clap::Subcommand;
 
+use record::RowOfNode;
+
 use super::{
     errors::UsageError,
     output::{RowPrinter, Tabular},
@@ -20,7 +22,7 @@ use crate::{
         Call as _, FlipsRequest, ForgottenRequest, RecordFilter, SearchRequest, SegmentsRequest,
         VerifyRequest,
     },
-    cli::note::{note, print_passed_over},
+    cli::note::{note, print_lacks},
     clock::{Clock as _, SystemClock},
 };
 
@@ -62,13 +64,21 @@ impl Log {
 fn search_records(search: &Tabular<SearchRequest>) -> anyhow::Result<()> {
     let mut printer = RowPrinter::stdout(search.form());
     let Reading { request, source, .. } = &search.reading;
-    let outcome = source.rows(request, |row| Ok(printer.print(&row)?))?;
+    let outcome = source.rows(request, |row| {
+        let (row, node) = row.into_parts();
+        match node {
+            None => printer.print(&row)?,
+            Some(node) => printer.print(&RowOfNode { row, node })?,
+        }
+        Ok(())
+    })?;
     printer.flush()?;
-    if printer.printed == 0 {
+    // An answer that lacks a node does not tell that there is nothing.
+    let lacks = outcome.as_ref().map_or(Ok(()), print_lacks);
+    if printer.printed == 0 && lacks.is_ok() {
         note!("dispatchd: no record matches");
     }
-    outcome.into_iter().for_each(print_passed_over);
-    Ok(())
+    lacks
 }
 
 fn tail_records(tail: &Tabular<RecordFilter>) -> anyhow::Result<()> {

@@ -11,6 +11,7 @@ use tokio::task::spawn_blocking;
 use super::{authority::Authority, refused_calls::RefusedCalls};
 use crate::{
     audit::{Call, Filters},
+    cluster::ON_BEHALF,
     http::{
         auth::{Holder, bearer, token_invalid},
         problem::{Code, Problem},
@@ -57,8 +58,32 @@ impl Gate {
         least: Role,
     ) -> Result<(Role, Authority), Problem> {
         let operator = authorize(headers, &self.operators, least)?;
+        Ok((operator.role, self.authority(operator)))
+    }
+
+    fn authority(&self, operator: Operator) -> Authority {
         let Self { operators, fence, shutdown, .. } = self.clone();
-        Ok((operator.role, Authority::new(operators, operator, fence, shutdown)))
+        Authority::new(operators, operator, fence, shutdown)
+    }
+
+    /// The operator for whom another node asks, if its role reaches `least`. The token is that of the node. The authority ends with that of
+    /// either. The node is believed who asked it: it could read the name of every operator anyway.
+    pub(super) fn admit_through_node(
+        &self,
+        headers: &HeaderMap,
+        least: Role,
+    ) -> Result<(Role, Authority), Problem> {
+        let node = authorize(headers, &self.operators, Role::Member)?;
+        let name = headers.get(ON_BEHALF).and_then(|name| name.to_str().ok()).unwrap_or_default();
+        let named = self.operators.named(name).map_err(|error| unreadable(&error))?;
+        let operator = named.filter(|operator| operator.role.reaches(least)).ok_or_else(|| {
+            let detail = format!(
+                "the operator for whom the node asks has no longer the role {}",
+                least.name()
+            );
+            Problem::new(Code::RoleInsufficient, detail)
+        })?;
+        Ok((operator.role, self.authority(operator).through(node)))
     }
 
     /// An admin, for a call whose refusals are noted: the audit log tells which operator tried it without the role, as often as
@@ -150,16 +175,16 @@ fn reaching(operator: Operator, least: Role) -> Result<Operator, Problem> {
 fn authenticate(headers: &HeaderMap, operators: &Operators) -> Result<Operator, Problem> {
     let no_token = || token_invalid(headers, Holder::Operator);
     let token = bearer(headers).ok_or_else(no_token)?;
-    if let Some(found) = operators.authenticate(token).map_err(unreadable)? {
+    if let Some(found) = operators.authenticate(token).map_err(|error| unreadable(&error))? {
         return Ok(found);
     }
-    match operators.authenticate_at_any_hour(token).map_err(unreadable)? {
+    match operators.authenticate_at_any_hour(token).map_err(|error| unreadable(&error))? {
         Some(_) => Err(Problem::new(Code::TokenInvalid, OTHER_HOUR)),
         None => Err(no_token()),
     }
 }
 
-fn unreadable(error: OperatorsError) -> Problem {
+fn unreadable(error: &OperatorsError) -> Problem {
     tracing::error!(%error, "the list of operators cannot be read");
     Problem::new(Code::Internal, "the list of operators cannot be read")
 }

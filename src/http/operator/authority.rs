@@ -27,7 +27,7 @@ use crate::{
     http::problem::{Code, Problem},
     limits,
     lock::lock,
-    operators::{Operator, Operators},
+    operators::{Operator, Operators, asked_through},
     shared_log::Fence,
     shutdown::Shutdown,
 };
@@ -37,6 +37,8 @@ use crate::{
 pub(super) struct Authority {
     operators: Arc<Operators>,
     operator: Operator,
+    /// The node that asks for the operator, and who that is to the audit log.
+    through: Option<(Operator, String)>,
     /// The fence of this thread, if other nodes change the list of operators, too.
     fence: Option<Fence>,
     shutdown: Shutdown,
@@ -50,16 +52,28 @@ impl Authority {
         fence: Option<Fence>,
         shutdown: Shutdown,
     ) -> Self {
-        Self { operators, operator, fence, shutdown }
+        Self { operators, operator, through: None, fence, shutdown }
     }
 
-    /// The operator's name.
+    /// The same for a call that a node makes for the operator.
+    pub(super) fn through(self, node: Operator) -> Self {
+        let name = asked_through(&self.operator.name, &node.name);
+        Self { through: Some((node, name)), ..self }
+    }
+
+    /// The operator's name; with `@` and the name of a node, if that node asks for it.
     pub(super) fn name(&self) -> &str {
-        &self.operator.name
+        self.through.as_ref().map_or(&self.operator.name, |(_, name)| name)
+    }
+
+    /// Whether a node makes the call for the operator.
+    pub(super) const fn is_through_node(&self) -> bool {
+        self.through.is_some()
     }
 
     fn is_held(&self) -> bool {
-        self.operators.has(&self.operator)
+        let mut all = self.through.iter().map(|(node, _)| node).chain([&self.operator]);
+        all.all(|operator| self.operators.has(operator))
     }
 
     /// Waits until the operator is revoked or has another role or token, or this node cannot tell any more. Says which.

@@ -3,7 +3,8 @@
 //!
 //! Trailers follow the last line (RFC 9110 section 6.5, to clients that send `TE: trailers`): the number of lines and
 //! what could not be read, which is known only then. A client without trailers still detects a broken answer: the last
-//! chunk of the chunked body is missing (RFC 9112 section 8).
+//! chunk of the chunked body is missing (RFC 9112 section 8). If an answer over all nodes of a cluster lacks the part of one, such a client
+//! gets a last line of the kind `missing`, such as a browser, which cannot take trailers.
 
 use std::{
     io,
@@ -18,15 +19,15 @@ use axum::{
 };
 use futures_util::{Stream, stream};
 use http_body_util::BodyExt as _;
+use serde::Serialize;
 use tokio::{runtime::Handle, sync::mpsc};
 
 use super::places::Place;
 use crate::{
-    api::Row,
+    api::{MissingNode, Row},
     audit::Audited,
     background, limits,
-    query_log::SearchOutcome,
-    reading::{Reading, Stop},
+    reading::{self, Outcome, Reading, Stop},
 };
 
 /// Bytes of lines that are sent at once.
@@ -35,26 +36,45 @@ const CHUNK_BYTES: usize = 64 * 1024;
 const CHUNKS_AHEAD: usize = 4;
 const NDJSON: &str = "application/x-ndjson";
 
-const RECORDS: HeaderName = HeaderName::from_static("dispatchd-records");
-const DAMAGED: HeaderName = HeaderName::from_static("dispatchd-damaged");
-const UNREADABLE_SEGMENTS: HeaderName = HeaderName::from_static("dispatchd-unreadable-segments");
+const RECORDS: HeaderName = HeaderName::from_static(reading::RECORDS);
+const DAMAGED: HeaderName = HeaderName::from_static(reading::DAMAGED);
+const UNREADABLE_SEGMENTS: HeaderName = HeaderName::from_static(reading::UNREADABLE_SEGMENTS);
+const MISSING: HeaderName = HeaderName::from_static(reading::MISSING);
 const TRAILERS: HeaderValue =
     HeaderValue::from_static("dispatchd-records, dispatchd-damaged, dispatchd-unreadable-segments");
+/// Those of an answer over all nodes of a cluster.
+const GATHERED_TRAILERS: HeaderValue = HeaderValue::from_static(
+    "dispatchd-records, dispatchd-damaged, dispatchd-unreadable-segments, dispatchd-missing",
+);
 
-/// Whether the client takes rows one by one.
-pub(super) fn are_accepted(headers: &HeaderMap) -> bool {
-    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
-    accept.is_some_and(|accept| accept.contains(NDJSON))
+/// What a client takes.
+#[derive(Clone, Copy)]
+pub(super) struct Accepted {
+    /// Rows one by one.
+    pub(super) lines: bool,
+    /// Trailers behind them.
+    pub(super) trailers: bool,
+}
+
+impl Accepted {
+    /// What a client says that it takes.
+    pub(super) fn by(headers: &HeaderMap) -> Self {
+        let says = |name: HeaderName, what: &str| {
+            let mut values = headers.get_all(name).iter().filter_map(|it| it.to_str().ok());
+            values.any(|value| value.contains(what))
+        };
+        Self { lines: says(header::ACCEPT, NDJSON), trailers: says(header::TE, "trailers") }
+    }
 }
 
 /// How many lines of a whole answer count, and what could not be read.
-type End = (u64, SearchOutcome);
+type End = (u64, Outcome);
 
 enum Piece {
     /// Lines, and how many of them count.
     Lines(Bytes, u64),
     /// Nothing follows. Without it the answer broke off.
-    Whole(SearchOutcome),
+    Whole(Outcome),
 }
 
 struct Writer {
@@ -63,6 +83,8 @@ struct Writer {
     chunk: Vec<u8>,
     /// Lines in the chunk that count.
     lines: u64,
+    /// Whether the client learns from a trailer whose part is missing.
+    takes_trailers: bool,
 }
 
 impl Writer {
@@ -90,11 +112,27 @@ impl Writer {
         self.runtime.block_on(sending).is_ok()
     }
 
-    fn end(mut self, outcome: SearchOutcome) {
+    /// The answer is complete. A client that takes no trailers gets a line for each node whose part is missing.
+    fn end(mut self, outcome: Outcome) {
+        if !self.takes_trailers {
+            outcome.missing().iter().for_each(|node| self.chunk.extend(missing_line(node)));
+        }
         if self.chunk.is_empty() || self.send() {
             self.hand_over(Piece::Whole(outcome));
         }
     }
+}
+
+/// The last line for a client that takes no trailers.
+fn missing_line(missing: &MissingNode) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Line<'a> {
+        kind: &'static str,
+        #[serde(flatten)]
+        missing: &'a MissingNode,
+    }
+    let line = serde_json::to_vec(&Line { kind: "missing", missing });
+    [line.expect("two texts have a JSON form"), b"\n".to_vec()].concat()
 }
 
 /// Streams the rows of `reading`, read on a thread of its own, of the lowest priority: lookups go first. If something cannot
@@ -102,10 +140,14 @@ impl Writer {
 /// client goes away, or takes nothing for [`limits::SLOW_READER_PATIENCE`].
 ///
 /// A row counts as given when it is handed to the connection.
-pub(super) fn stream<R: Row>(reading: Reading<R>, place: Place) -> Response {
+pub(super) fn stream<R: Row>(
+    reading: Reading<R>,
+    place: Place,
+    (takes_trailers, is_gathered): (bool, bool),
+) -> Response {
     let (pieces, received) = mpsc::channel(CHUNKS_AHEAD);
     let runtime = Handle::current();
-    let mut writer = Writer { pieces, runtime, chunk: Vec::new(), lines: 0 };
+    let mut writer = Writer { pieces, runtime, chunk: Vec::new(), lines: 0, takes_trailers };
     let Reading { audited, read } = reading;
     let reading = move || {
         let _place = place;
@@ -127,7 +169,7 @@ pub(super) fn stream<R: Row>(reading: Reading<R>, place: Place) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(NDJSON));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(header::TRAILER, TRAILERS);
+    headers.insert(header::TRAILER, if is_gathered { GATHERED_TRAILERS } else { TRAILERS });
     response
 }
 
@@ -162,9 +204,13 @@ fn body(
 }
 
 fn trailers((lines, outcome): &End) -> HeaderMap {
-    HeaderMap::from_iter([
+    let passed_over = outcome.passed_over;
+    let mut trailers = HeaderMap::from_iter([
         (RECORDS, (*lines).into()),
-        (DAMAGED, outcome.damaged.into()),
-        (UNREADABLE_SEGMENTS, outcome.unreadable_segments.into()),
-    ])
+        (DAMAGED, passed_over.damaged.into()),
+        (UNREADABLE_SEGMENTS, passed_over.unreadable_segments.into()),
+    ]);
+    let missing = outcome.missing_trailer().and_then(|text| HeaderValue::from_str(&text).ok());
+    trailers.extend(missing.map(|missing| (MISSING, missing)));
+    trailers
 }

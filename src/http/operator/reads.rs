@@ -16,12 +16,13 @@ use utoipa::IntoParams;
 use super::{
     access::Gate,
     authority::Authority,
-    lines,
+    lines::{self, Accepted},
     places::{Place, Places},
 };
 use crate::{
-    api::{self, Call, Fields, Posted},
+    api::{self, Call, Fields, Posted, Scope},
     clock::Timestamp,
+    cluster::ON_BEHALF,
     http::{
         body,
         problem::{Code, Problem},
@@ -44,6 +45,8 @@ pub struct Reads {
     pub(super) records: Records,
     /// Few: each search reads on a thread of its own.
     searches: Places,
+    /// Those for which other nodes ask.
+    searches_of_nodes: Places,
     pub(super) tails: Places,
 }
 
@@ -56,6 +59,11 @@ impl Reads {
         Self {
             records,
             searches: Places::new("searches", searches, searches_each),
+            searches_of_nodes: Places::new(
+                "searches of other nodes",
+                limits::LOG_SEARCHES_OF_NODES_MAX,
+                searches_each,
+            ),
             tails: Places::new("tails", tails, tails_each),
         }
     }
@@ -75,8 +83,7 @@ pub(super) struct Asked<C> {
     pub(super) request: C,
     pub(super) authority: Authority,
     pub(super) reads: Reads,
-    /// Whether the client takes rows one by one.
-    takes_lines: bool,
+    accepted: Accepted,
 }
 
 impl<C: Call + DeserializeOwned + IntoParams, S: Sync> FromRequestParts<S> for Asked<C>
@@ -135,6 +142,9 @@ struct Admitted {
 impl Admitted {
     async fn of<C: Call>(headers: &HeaderMap, gate: Gate) -> Result<Self, Problem> {
         let (role, authority) = match C::REFUSED_AS {
+            _ if C::NODES_MAY && headers.contains_key(ON_BEHALF) => {
+                gate.admit_through_node(headers, C::ROLE)?
+            }
             Some(call) => (C::ROLE, gate.admit_admin(headers, call).await?),
             None => gate.admit(headers, C::ROLE)?,
         };
@@ -154,13 +164,21 @@ impl Admitted {
                           ticket's number; the audit log keeps it";
             return Err(Problem::new(Code::CaseRequired, detail));
         }
-        Ok(Asked { request, authority, reads, takes_lines: lines::are_accepted(headers) })
+        // A node that asked all nodes for one of them would ask itself.
+        if authority.is_through_node() && request.scope()? != Scope::Node {
+            let detail = "a node asks another one for its own part: send `scope=node`";
+            return Err(Problem::new(Code::RequestInvalid, detail));
+        }
+        Ok(Asked { request, authority, reads, accepted: Accepted::by(headers) })
     }
 }
 
 impl<C> Asked<C> {
     async fn search(&self) -> Result<Place, Problem> {
-        self.reads.searches.take(self.authority.name()).await
+        let Reads { searches, searches_of_nodes, .. } = &self.reads;
+        let of_nodes = self.authority.is_through_node();
+        let places = if of_nodes { searches_of_nodes } else { searches };
+        places.take(self.authority.name()).await
     }
 }
 
@@ -193,19 +211,21 @@ impl<C: Rows> Asked<C> {
     /// Streams the rows of the call as NDJSON.
     pub(super) async fn rows(self) -> Result<Response, Problem> {
         let place = self.search().await?;
-        let Self { request, authority, reads, .. } = self;
+        let Self { request, authority, reads, accepted } = self;
         let by = authority.name().to_owned();
         let headers = reads.headers::<C>();
+        let is_gathered = reads.records.is_gathered(&request)?;
         let begun = spawn_blocking(move || request.begin(&reads.records, &by)).await;
         let reading = begun.map_err(|_| Problem::new(Code::Internal, "reading failed"))??;
-        Ok(authority.watched(with_instants(headers, lines::stream(reading, place))))
+        let lines = lines::stream(reading, place, (accepted.trailers, is_gathered));
+        Ok(authority.watched(with_instants(headers, lines)))
     }
 }
 
 impl<C: Rows + Answer> Asked<C> {
     /// Streams the rows of the call, or answers it as a whole: as the client accepts it.
     pub(super) async fn rows_or_answer(self) -> Result<Response, Problem> {
-        if self.takes_lines { self.rows().await } else { self.answer().await }
+        if self.accepted.lines { self.rows().await } else { self.answer().await }
     }
 }
 

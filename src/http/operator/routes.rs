@@ -24,7 +24,7 @@ use super::{
     tail,
 };
 use crate::{
-    api::Case,
+    api::{Case, Scope},
     clock::{SharedClock, TrustedClock},
     doctor::Deployment,
     http::{
@@ -132,7 +132,7 @@ pub fn paths() -> Paths {
 
 /// The schemas that only parameters refer to: `utoipa` collects those of bodies.
 #[derive(utoipa::OpenApi)]
-#[openapi(components(schemas(Case, Detail, Kind, Order)))]
+#[openapi(components(schemas(Case, Detail, Kind, Order, Scope)))]
 struct OfParameters;
 
 fn described() -> OpenApiRouter<OperatorState> {

@@ -16,7 +16,7 @@ export const SENT = /** @type {const} */ ([
 /** Fields of records that the server's search can filter by. */
 const SENT_FIELDS = new Set(["handle", "device", "account", "ip", "route", "reason", "kind"]);
 /** Fields of records that rows can be counted by. */
-export const FIELDS = ["route", "reason", "kind", "change", "cause", "status", "handle", "account", "device", "ip"];
+export const FIELDS = ["route", "reason", "kind", "change", "cause", "status", "handle", "account", "device", "ip", "node"];
 
 /** The name of the closed set of each field that has one. */
 export const SETS = new Map([["kind", "Kind"], ["route", "Route"], ["reason", "Reason"], ["change", "ChangeKind"], ["cause", "Cause"]]);

@@ -2,12 +2,13 @@
 
 import { isAborted } from "../api.js";
 import { BROKEN } from "../days.js";
-import { h, outside } from "../dom.js";
+import { h, outside, seen } from "../dom.js";
 import { counted, number } from "../format.js";
 import { gaps } from "../sentences.js";
 import { ROWS_MAX } from "./found.js";
 
 /** @typedef {import("../types.js").Context} Context */
+/** @typedef {import("../types.js").LogRecord} LogRecord */
 /** @typedef {import("./filters.js").Rule} Rule */
 /** @typedef {import("./found.js").Found} Found */
 /** @typedef {"none" | "reading" | "complete" | "stopped" | "full" | "failed"} Phase how the reading stands */
@@ -45,6 +46,34 @@ export function chips(rules, notes, onDrop) {
         h("span", { class: "visually-hidden" }, ", drop this rule")))),
     ...notes.map((note) => h("p", { class: "note warning" }, note)),
   ];
+}
+
+/**
+ * A node of a cluster whose part of an answer is missing. Such lines end an answer.
+ * @typedef {{ kind: "missing", node: string, why: string }} MissingNode
+ */
+
+/** @param {MissingNode} missing */
+export function lacking({ node, why }) {
+  return `The node ${seen(node)} is missing, or a part of it: ${seen(why)}.`;
+}
+
+/**
+ * The records of an answer. The lines that name nodes go to `take`.
+ * @param {AsyncIterable<(LogRecord | MissingNode)[]>} lines
+ * @param {(node: MissingNode) => void} take
+ * @returns {AsyncGenerator<LogRecord[], void, void>}
+ */
+export async function* recordsOf(lines, take) {
+  for await (const batch of lines) {
+    for (const line of batch) if (isMissing(line)) take(line);
+    yield /** @type {LogRecord[]} */ (batch.filter((line) => !isMissing(line)));
+  }
+}
+
+/** @param {LogRecord | MissingNode} line @returns {line is MissingNode} */
+function isMissing(line) {
+  return /** @type {string} */ (line.kind) === "missing";
 }
 
 /**

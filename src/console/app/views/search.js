@@ -8,7 +8,7 @@ import { fault } from "../reading.js";
 import { feed } from "../rows.js";
 import { isSameRule, isSent } from "../search/filters.js";
 import { Found, ROWS_MAX } from "../search/found.js";
-import { missing } from "../search/notes.js";
+import { lacking, missing, recordsOf } from "../search/notes.js";
 import { SearchPage } from "../search/page.js";
 
 /** @typedef {import("../types.js").Context} Context */
@@ -109,15 +109,18 @@ class Search {
    */
   async #read(found, filter, signal) {
     const question = this.ctx.api.withCase({ ...filter, ...(found.first.length === 0 && { limit: ROWS_MAX }) });
-    /** @type {import("../api.js").Stream<LogRecord>} */
+    /** @type {import("../api.js").Stream<LogRecord | import("../search/notes.js").MissingNode>} */
     const stream = await this.ctx.api.lines("/v1/log/search", question, { signal });
-    await feed(untilFull(stream.rows, found), (batch) => {
+    /** @type {string[]} */
+    const nodes = [];
+    const rows = recordsOf(stream.rows, (node) => nodes.push(lacking(node)));
+    await feed(untilFull(rows, found), (batch) => {
       found.add(batch);
       for (const row of batch) this.page.form.completion.see(row);
       this.#drawSoon();
     });
     this.#enter(found.isFull ? "full" : "complete");
-    this.notes = await missing(this.ctx, stream, signal);
+    this.notes = [...nodes, ...(await missing(this.ctx, stream, signal))];
   }
 
   /** @param {unknown} error */

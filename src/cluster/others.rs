@@ -1,0 +1,102 @@
+//! [`Others`]: asks the other nodes for their parts of an answer to an operator.
+//!
+//! A call that reads for long may be silent for long. So a node is not given up for being slow: it is given up once it does not answer
+//! the call that [`Peers`] makes each second either, for [`limits::CLUSTER_PART_PATIENCE`].
+
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::time::{Instant, sleep};
+
+use super::{
+    answer_lines::AnswerLines,
+    member::Member,
+    member_client::{Asking, ClientError},
+    peers::Peers,
+};
+use crate::{limits, registry::NodeId};
+
+/// The lines of an answer of another node.
+pub type PartLines = AnswerLines<ClientError>;
+
+/// Asks the other nodes of the cluster what an operator asked this one. Clones share it.
+#[derive(Clone)]
+pub struct Others {
+    peers: Peers,
+}
+
+impl Others {
+    /// Those that `peers` knows.
+    pub const fn new(peers: Peers) -> Self {
+        Self { peers }
+    }
+
+    /// The name of this node.
+    pub fn own_name(&self) -> &str {
+        &self.peers.identity().name
+    }
+
+    /// The number of this node.
+    pub fn own_node(&self) -> NodeId {
+        self.peers.identity().node
+    }
+
+    /// The other nodes now, in the order of their names.
+    pub fn members(&self) -> Vec<Member> {
+        self.peers.others()
+    }
+
+    /// The whole answer of a node.
+    ///
+    /// # Errors
+    /// If it refuses, or does not answer.
+    pub async fn part<T: DeserializeOwned>(
+        &self,
+        of: &Member,
+        asking: &Asking<'_, impl Serialize>,
+    ) -> Result<T, ClientError> {
+        self.while_alive(of, self.peers.client().part(of.callee(), asking)).await
+    }
+
+    /// The answer of a node that comes line by line, once it begins.
+    ///
+    /// # Errors
+    /// If it refuses, or does not answer.
+    pub async fn lines(
+        &self,
+        of: &Member,
+        asking: &Asking<'_, impl Serialize>,
+    ) -> Result<PartLines, ClientError> {
+        self.while_alive(of, self.peers.client().lines(of.callee(), asking)).await
+    }
+
+    /// What `work` gives, which waits for a node; unless the node answers nothing any more.
+    ///
+    /// # Errors
+    /// Those of `work`, or that the node does not answer.
+    pub async fn while_alive<T, E: From<ClientError>>(
+        &self,
+        of: &Member,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        tokio::select! {
+            biased;
+            done = work => done,
+            why = self.until_silent(of) => Err(ClientError::Silent(why).into()),
+        }
+    }
+
+    /// Waits until a node has not answered for [`limits::CLUSTER_PART_PATIENCE`]. Returns why.
+    async fn until_silent(&self, of: &Member) -> String {
+        let mut since = None;
+        loop {
+            sleep(limits::CLUSTER_PEER_PAUSE / 4).await;
+            let Some(why) = self.peers.silence(of) else {
+                since = None;
+                continue;
+            };
+            let begun: Instant = *since.get_or_insert_with(Instant::now);
+            if limits::CLUSTER_PART_PATIENCE <= begun.elapsed() {
+                return why;
+            }
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! [`AskedNode`]: asks one other node for its part of an answer, on a thread that may wait.
+
+use bytes::BytesMut;
+use serde::Serialize;
+use tokio::{runtime::Handle, time::sleep};
+
+use crate::{
+    cluster::{Asking, ClientError, Member, MissingNode, Others, PartLines},
+    limits,
+    reading::call::Stop,
+};
+
+/// Why a node gave no more.
+pub(super) enum Failure {
+    /// Nobody waits for the answer.
+    Stopped,
+    /// Its part is missing.
+    Missing(ClientError),
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        Self::Missing(error)
+    }
+}
+
+/// Asks another node. Its calls must be made on a thread that may wait.
+#[derive(Clone)]
+pub(super) struct AskedNode {
+    pub(super) member: Member,
+    others: Others,
+    /// Who made the call at this node.
+    operator: String,
+    runtime: Handle,
+    stop: Stop,
+}
+
+impl AskedNode {
+    /// All other nodes, which `operator` asks. Until `stop` says that nobody waits.
+    pub(super) fn all(others: &Others, operator: &str, runtime: &Handle, stop: &Stop) -> Vec<Self> {
+        let asked = |member| Self {
+            member,
+            others: others.clone(),
+            operator: operator.to_owned(),
+            runtime: runtime.clone(),
+            stop: stop.clone(),
+        };
+        others.members().into_iter().map(asked).collect()
+    }
+
+    /// That its part is missing, for this reason.
+    pub(super) fn missing(&self, why: &ClientError) -> MissingNode {
+        MissingNode { node: self.member.name.clone(), why: why.to_string() }
+    }
+
+    /// Its answer to a call, line by line.
+    pub(super) async fn lines(
+        &self,
+        path: &str,
+        query: &impl Serialize,
+    ) -> Result<PartLines, Failure> {
+        let asking = Asking { path, query, operator: &self.operator };
+        self.unless_stopped(async { Ok(self.others.lines(&self.member, &asking).await?) }).await
+    }
+
+    /// The next line of its answer; none at the end.
+    pub(super) fn next_line(&self, lines: &mut PartLines) -> Result<Option<BytesMut>, Failure> {
+        if let Some(line) = lines.arrived() {
+            return Ok(Some(line));
+        }
+        let next = async { Ok::<_, ClientError>(lines.next().await?) };
+        let next = self.others.while_alive(&self.member, next);
+        self.wait(self.unless_stopped(async { Ok(next.await?) }))
+    }
+
+    /// Waits on this thread.
+    pub(super) fn wait<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
+    }
+
+    async fn unless_stopped<T>(
+        &self,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let stopped = async {
+            while !(self.stop)() {
+                sleep(limits::AUTHORITY_CHECK_PAUSE).await;
+            }
+        };
+        tokio::select! {
+            biased;
+            done = work => done,
+            () = stopped => Err(Failure::Stopped),
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! Answers over all nodes of a cluster: this node asks the others for their parts, and merges them.
+//!
+//! ```text
+//! other nodes ── HTTP, line by line ──> NodeSearch ─┐
+//! other nodes ── HTTP, line by line ──> NodeSearch ─┼──> Merge ── without doubles ──> client
+//! own log ─────────────────────────────> Search ────┘
+//! ```
+//!
+//! The thread that gives rows to the client pulls them out of the parts. What it does not pull stays in the buffers of the connections, and
+//! then the other node waits. So memory does not grow with the answer.
+//!
+//! An other node is asked with the scope `node`, in the name of the operator who asked this one: it notes both in its own audit log. A node
+//! whose part is missing is named in the [`Outcome`](super::Outcome). [`AskedNode`](asked_node::AskedNode) is the one place that asks.
+
+mod asked_node;
+mod export;
+mod merge;
+mod node_search;
+mod search;
+#[cfg(test)]
+mod tests;
+
+pub(super) use export::GatheredExport;
+pub(super) use search::{GatheredSearch, Question};

@@ -1,0 +1,249 @@
+//! [`GatheredSearch`]: a search in the logs of all nodes.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::join_all;
+use tokio::runtime::Handle;
+
+use super::{
+    asked_node::AskedNode,
+    merge::{Bounds, Item, Merge, Part, Recent, behind},
+    node_search::NodeSearch,
+};
+use crate::{
+    api::{ClusterPlace, FoundRow, Scope, SearchRequest},
+    clock::Timestamp,
+    cluster::Others,
+    limits,
+    query_log::{Cursor, Filter, Kind, LogReader, LogRow, Order, Search, SearchOutcome},
+    reading::{call::Stop, outcome::Outcome, records::ReadingError},
+    registry::NodeId,
+};
+
+/// What is asked for.
+pub(in crate::reading) struct Question {
+    pub(in crate::reading) request: SearchRequest,
+    pub(in crate::reading) filter: Filter,
+    pub(in crate::reading) order: Order,
+    pub(in crate::reading) after: Option<ClusterPlace>,
+    pub(in crate::reading) limit: Option<usize>,
+    /// Who asks this node.
+    pub(in crate::reading) operator: String,
+}
+
+/// A search over all nodes. The other nodes are asked when the first row is.
+pub(in crate::reading) struct GatheredSearch {
+    question: Question,
+    others: Others,
+    reader: LogReader,
+    runtime: Handle,
+    stop: Stop,
+    /// The name of each part's node, in the order of the parts.
+    nodes: Vec<(u64, String)>,
+    running: Option<Merge<(Cursor, LogRow), SearchPart>>,
+    /// The last row that was given or was a double: its instant and node, and that of each node.
+    last: Option<(Timestamp, u64)>,
+    places: BTreeMap<u64, Cursor>,
+}
+
+/// The rows of one node.
+enum SearchPart {
+    Own(Box<Search>),
+    Other(Box<NodeSearch>),
+}
+
+impl Part<(Cursor, LogRow)> for SearchPart {
+    fn next(&mut self) -> Option<Result<Item<(Cursor, LogRow)>, ReadingError>> {
+        match self {
+            Self::Own(search) => Some(search.next()?.map_err(Into::into).map(|(place, row)| {
+                let change = row.record.change_id();
+                Item { at: row.at, change, row: (place, row) }
+            })),
+            Self::Other(search) => search.next().map(Ok),
+        }
+    }
+}
+
+impl GatheredSearch {
+    /// A search at this node, whose log `reader` reads. It waits on `runtime` for the other nodes.
+    pub(in crate::reading) fn new(
+        question: Question,
+        (others, reader, runtime): (Others, LogReader, Handle),
+        stop: Stop,
+    ) -> Self {
+        let (nodes, places) = (Vec::new(), BTreeMap::new());
+        let (running, last) = (None, None);
+        Self { question, others, reader, runtime, stop, nodes, running, last, places }
+    }
+
+    /// Where the last row given is: a search that begins there goes on behind it. None before the first row.
+    pub(in crate::reading) fn place(&self) -> Option<ClusterPlace> {
+        let (at, node) = self.last?;
+        let before = self.question.after.iter().flat_map(|after| &after.nodes);
+        let mut nodes: BTreeMap<_, _> = before.map(|(node, place)| (*node, *place)).collect();
+        nodes.extend(&self.places);
+        let is_node = |node: &u64| self.nodes.iter().any(|(known, _)| known == node);
+        nodes.retain(|node, _| is_node(node));
+        Some(ClusterPlace { at, node: NodeId(node), nodes })
+    }
+
+    /// What could not be read, and whose rows are missing.
+    pub(in crate::reading) fn outcome(&self) -> Outcome {
+        let (mut passed_over, mut missing) = (SearchOutcome::default(), Vec::new());
+        for part in self.running.iter().flat_map(Merge::parts) {
+            let of_part = match part {
+                SearchPart::Own(search) => search.outcome(),
+                SearchPart::Other(search) => {
+                    missing.extend(search.missing());
+                    search.passed_over()
+                }
+            };
+            passed_over.damaged += of_part.damaged;
+            passed_over.unreadable_segments += of_part.unreadable_segments;
+        }
+        missing.sort_by(|one, other| one.node.cmp(&other.node));
+        Outcome { passed_over, missing: Some(missing) }
+    }
+
+    fn begin(&mut self) -> Result<Merge<(Cursor, LogRow), SearchPart>, ReadingError> {
+        let Question { operator, order, after, filter, limit, .. } = &self.question;
+        let asked = AskedNode::all(&self.others, operator, &self.runtime, &self.stop);
+        let own = (self.others.own_node().0, self.others.own_name().to_owned());
+        self.nodes = asked.iter().map(|it| (it.member.node.0, it.member.name.clone())).collect();
+        self.nodes.push(own);
+        self.nodes.sort_unstable();
+        let has_changes = filter.kind.is_none_or(|kind| kind == Kind::Change);
+        let recent = match after {
+            Some(after) if *order == Order::Asc && has_changes => {
+                self.changes_before(after, &asked)?
+            }
+            _ => Recent::default(),
+        };
+        let limit = limit.map(|limit| limit + limits::CLUSTER_PAGE_SPARE);
+        let window = |node: u64| {
+            let place = after.as_ref().and_then(|after| after.nodes.get(&node).copied());
+            let (since, until) = match after {
+                Some(after) if place.is_none() => behind((after.at, after.node.0), node, *order),
+                _ => (None, None),
+            };
+            self.narrowed(since, until, place)
+        };
+        let parts = self.parts(&asked, &window, limit);
+        Ok(Merge::new(parts, *order, Bounds::USUAL, recent))
+    }
+
+    /// The changes that the pages before met last: an ascending search that goes on must know of what it finds the double.
+    fn changes_before(
+        &self,
+        after: &ClusterPlace,
+        asked: &[AskedNode],
+    ) -> Result<Recent, ReadingError> {
+        let window = |node: u64| {
+            let since = Some(after.at.minus(limits::CLUSTER_DOUBLES_SPAN));
+            // Of the node of the last row, that row too.
+            let last = after.node.0.saturating_add(1);
+            let (_, until) = behind((after.at, last), node, Order::Desc);
+            let mut window = self.narrowed(since, until, None)?;
+            window.filter.kind = Some(Kind::Change);
+            Some(window)
+        };
+        let parts = self.parts(asked, &window, None);
+        let mut merge = Merge::new(parts, Order::Asc, Bounds::USUAL, Recent::default());
+        while merge.next().transpose()?.is_some() {}
+        Ok(merge.into_recent())
+    }
+
+    /// What a node is asked for: the window that is asked for, without what lies outside of these bounds. None if nothing is left.
+    fn narrowed(
+        &self,
+        since: Option<Timestamp>,
+        until: Option<Timestamp>,
+        place: Option<Cursor>,
+    ) -> Option<Window> {
+        let mut filter = self.question.filter.clone();
+        filter.since = filter.since.max(since);
+        filter.until = filter.until.into_iter().chain(until).min();
+        let is_empty = filter.since.zip(filter.until).is_some_and(|(since, until)| until <= since);
+        (!is_empty).then_some(Window { filter, place })
+    }
+
+    /// The parts of all nodes, in the order of their numbers. All are asked at the same time.
+    fn parts(
+        &self,
+        asked: &[AskedNode],
+        window: &dyn Fn(u64) -> Option<Window>,
+        limit: Option<usize>,
+    ) -> Vec<SearchPart> {
+        let own = self.others.own_node().0;
+        let order = self.question.order;
+        let mut others: Vec<_> = asked
+            .iter()
+            .map(|asked| (asked.member.node.0, NodeSearch::new(asked.clone())))
+            .collect();
+        let begun = others.iter_mut().map(|(node, search)| async move {
+            if let Some(window) = window(*node) {
+                search.begin(self.request(window, limit)).await;
+            }
+        });
+        self.runtime.block_on(join_all(begun));
+        let mut parts: Vec<_> = others
+            .into_iter()
+            .map(|(node, search)| (node, SearchPart::Other(Box::new(search))))
+            .collect();
+        let nothing = || Window {
+            filter: Filter { until: Some(Timestamp::EPOCH), ..Filter::default() },
+            place: None,
+        };
+        let Window { filter, place } = window(own).unwrap_or_else(nothing);
+        let stop = self.stop.clone();
+        let search = self.reader.search(&filter, order, place).stop_when(move || stop());
+        parts.push((own, SearchPart::Own(Box::new(search))));
+        parts.sort_unstable_by_key(|(node, _)| *node);
+        parts.into_iter().map(|(_, part)| part).collect()
+    }
+
+    fn request(&self, Window { filter, place }: Window, limit: Option<usize>) -> SearchRequest {
+        let mut request = self.question.request.clone();
+        request.filter.scope = Some(Scope::Node.code().to_owned());
+        // Spans would count from another now.
+        request.filter.since = filter.since.map(|since| since.to_string());
+        request.filter.until = filter.until.map(|until| until.to_string());
+        request.filter.kind = filter.kind.map(|kind| kind.code().to_owned());
+        request.page.order = Some(self.question.order.code().to_owned());
+        request.page.cursor = place.map(|place| place.to_string());
+        request.page.limit = limit.map(|limit| limit.to_string());
+        request
+    }
+}
+
+/// What one node is asked for.
+struct Window {
+    filter: Filter,
+    place: Option<Cursor>,
+}
+
+impl Iterator for GatheredSearch {
+    type Item = Result<FoundRow, ReadingError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.running.is_none() {
+            match self.begin() {
+                Ok(merge) => self.running = Some(merge),
+                Err(error) => return Some(Err(error)),
+            }
+        }
+        loop {
+            let merged = match self.running.as_mut()?.next()? {
+                Ok(merged) => merged,
+                Err(error) => return Some(Err(error)),
+            };
+            let (node, name) = self.nodes.get(merged.part)?;
+            let (place, row) = merged.item.row;
+            self.last = Some((row.at, *node));
+            self.places.insert(*node, place);
+            if !merged.is_double {
+                return Some(Ok(FoundRow::of_node(row, Some(name.as_str()))));
+            }
+        }
+    }
+}
