@@ -9,7 +9,7 @@ use super::{
     terminal::stderr_columns,
     text::{counted, visible, wrap},
 };
-use crate::query_log::SearchOutcome;
+use crate::{query_log::SearchOutcome, timeline::MissingNode};
 
 /// Columns by which the second line of a message is indented.
 const HANGING: usize = 2;
@@ -27,6 +27,22 @@ pub(in crate::cli) fn print(text: fmt::Arguments<'_>) {
     let text = wrap(&lines.join("\n"), stderr_columns(), HANGING);
     // The command goes on: its exit code says how it ended.
     let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// Says which nodes of a cluster gave no part of an answer, or not all of it.
+///
+/// # Errors
+/// If there is one.
+pub(super) fn print_missing(missing: &[MissingNode]) -> anyhow::Result<()> {
+    for MissingNode { node, why } in missing {
+        note!("dispatchd: the answer lacks the node {node}, or a part of it: {why}");
+    }
+    match missing.len() {
+        0 => Ok(()),
+        nodes => {
+            anyhow::bail!("the answer is not complete: {} missing", counted(nodes as u64, "node"))
+        }
+    }
 }
 
 /// Says what a search could not read.
