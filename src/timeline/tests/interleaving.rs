@@ -72,6 +72,10 @@ struct World {
     offsets: [u64; NODES],
     /// Whether a lookup waits until its node has applied all entries.
     is_fenced: bool,
+    /// Whether a node's log follows what other nodes decided; false only to show what that is for.
+    has_floor: bool,
+    /// Whether ids tell when a change was decided; false only to show what that is for.
+    ids_tell: bool,
     ids: ChangeIds,
     entries: Vec<(u64, Vec<Change>)>,
     asked: u64,
@@ -85,12 +89,17 @@ impl World {
             is_there: node + 1 < NODES || has_last,
             ..Node::default()
         });
-        Self { now, offsets, is_fenced, nodes, ..Self::default() }
+        let (has_floor, ids_tell) = (true, true);
+        Self { now, offsets, is_fenced, has_floor, ids_tell, nodes, ..Self::default() }
     }
 
     fn lived(offsets: [u64; NODES], is_fenced: bool, steps: &[Step]) -> Self {
         let joins = steps.iter().any(|step| matches!(step, Step::Join { .. }));
-        let mut world = Self::new(offsets, is_fenced, !joins);
+        Self::new(offsets, is_fenced, !joins).live(steps)
+    }
+
+    fn live(self, steps: &[Step]) -> Self {
+        let mut world = self;
         steps.iter().for_each(|step| world.step(*step));
         // A node that is far behind answers no lookups.
         for node in 0..NODES {
@@ -127,6 +136,7 @@ impl World {
             let device = Some(DeviceId::from_bits(number - u64::from(!is_bound)));
             let account = Some(AccountId::from_bits(ANN));
             let id = self.ids.next(decided);
+            let id = if self.ids_tell { id } else { ChangeId::from_bits(u64::MAX / 2 + number) };
             Change { id, kind, handle: Some(handle(HANDLE)), device, account, cause }
         };
         let entry = (first + 1..=first + changes as u64).map(change).collect();
@@ -143,7 +153,9 @@ impl World {
         let of = &mut self.nodes[node];
         of.entries += 1;
         of.changes += changes.len() as u64;
-        of.not_before(decided);
+        if self.has_floor && now < decided {
+            of.not_before(decided);
+        }
         for change in changes {
             of.write(now, Record::Change(change));
         }
@@ -173,7 +185,9 @@ impl World {
         if !joiner.is_there {
             *joiner = Node { is_there: true, entries, changes, ..Node::default() };
             let decided = entries.checked_sub(1).map_or(0, |last| self.entries[last].0);
-            joiner.not_before(decided);
+            if self.has_floor {
+                joiner.not_before(decided);
+            }
         }
     }
 
@@ -264,6 +278,11 @@ fn seen(lookups: &LookupsEntry) -> u64 {
 
 /// Lookups that a history explains by another change than the one that led to them, or puts behind a change that they did not see.
 fn wrong(entries: &[Entry]) -> Vec<LookupsEntry> {
+    wrong_of(entries, &|_| true)
+}
+
+/// The same if the logs hold only those changes that `is_kept`.
+fn wrong_of(entries: &[Entry], is_kept: &dyn Fn(u64) -> bool) -> Vec<LookupsEntry> {
     let (mut wrong, mut shown) = (Vec::new(), None);
     for entry in entries {
         match entry {
@@ -276,7 +295,8 @@ fn wrong(entries: &[Entry]) -> Vec<LookupsEntry> {
                 let led = lookups.because.as_ref().and_then(|change| change.device);
                 let device = (seen > 0)
                     .then(|| DeviceId::from_bits(seen - u64::from(seen.is_multiple_of(2))));
-                if led != device || shown.is_some_and(|shown| shown != seen) {
+                let is_explained = led == device || !is_kept(seen);
+                if !is_explained || shown.is_some_and(|shown| shown != seen) {
                     wrong.push(lookups.clone());
                 }
             }
@@ -349,6 +369,16 @@ proptest! {
         prop_assert_eq!(part, whole.iter().filter(is_asked).cloned().collect::<Vec<_>>());
     }
 
+    /// What is old has expired on each node, by the time at which that node recorded it.
+    #[test]
+    fn the_beginning_has_expired(
+        (offsets, steps) in history(true),
+        horizon in 0..4_000_000_u64,
+    ) {
+        let mut world = World::lived(offsets, false, &steps);
+        prop_assert!(wrong_after(&mut world, horizon).is_empty());
+    }
+
     /// The records of a node are lost for some time. Only lookups that it answered just before may be put wrong.
     #[test]
     fn a_node_lacks_an_hour(
@@ -411,6 +441,35 @@ fn recorded(log: &[LogRow]) -> change_order::Recorded {
 
 fn changes_of(world: &World) -> Vec<ChangeId> {
     world.entries.iter().flat_map(|entry| entry.1.iter().map(|change| change.id)).collect()
+}
+
+/// What is wrong once everything has expired that is so many microseconds old.
+fn wrong_after(world: &mut World, horizon: u64) -> Vec<LookupsEntry> {
+    let horizon = at("01:00:00").as_micros() + horizon;
+    for node in &mut world.nodes {
+        node.log.retain(|row| horizon < row.at.as_micros());
+    }
+    let lists = world.nodes.iter().flat_map(|node| recorded(&node.log));
+    let kept: std::collections::HashSet<_> = lists.map(|(id, _)| id).collect();
+    let changes = changes_of(world);
+    let is_kept = |seen: u64| seen == 0 || kept.contains(&changes[seen as usize - 1]);
+    wrong_of(&told(&world.logs(), &each_lookup()).0, &is_kept)
+}
+
+#[test]
+fn what_the_order_rests_on_is_needed() {
+    let mut runner = TestRunner::deterministic();
+    let (mut without_floor, mut without_ids) = (0, 0);
+    for place in 0..300 {
+        let (offsets, steps) = history(true).new_tree(&mut runner).unwrap().current();
+        let joins = steps.iter().any(|step| matches!(step, Step::Join { .. }));
+        let world = || World::new(offsets, false, !joins);
+        let entries = |world: World| told(&world.live(&steps).logs(), &each_lookup()).0;
+        without_floor += wrong(&entries(World { has_floor: false, ..world() })).len();
+        let mut plain = World { ids_tell: false, ..world() }.live(&steps);
+        without_ids += wrong_after(&mut plain, place * 10_000).len();
+    }
+    assert!(without_floor > 0 && without_ids > 0, "{without_floor} {without_ids}");
 }
 
 #[test]

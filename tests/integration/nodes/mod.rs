@@ -14,6 +14,5 @@ mod quotas;
 mod thief;
 mod trio;
 mod trust;
-mod why_over_nodes;
 
 pub(crate) use trio::Trio;
