@@ -2,6 +2,7 @@
 //!
 //! Random rather than counted, so that an id does not reveal how many there are; 64 bits, so that the index and the
 //! log stay small. The module that stores an id checks that it is new (a million ids meet one with probability 3e-8).
+//! Requests and changes, of which there are many, get theirs by the time: [`RequestId::next`], [`ChangeIds`].
 
 use std::{
     borrow::Cow,
@@ -179,8 +180,45 @@ ids! {
     VerificationId 'v',
     /// One message with a code, the same however often it is tried to deliver it.
     MessageId 'm',
-    /// One registry change: lets a change record that was perhaps already written be recognised after a crash.
+    /// One registry change: lets a change record that was perhaps already written be recognised after a crash, and on other nodes.
     ChangeId 'c',
+}
+
+/// The low bits of a change's id, which tell apart what was decided in the same microsecond. The others are that microsecond, counted from
+/// the Unix epoch: 54 bits last until 2540.
+const CHANGE_COUNT_BITS: u32 = 10;
+/// Changes that may be decided at one instant. Beyond [`CHANGE_COUNT_BITS`] their ids are of the microseconds behind it.
+const CHANGES_AT_ONCE_MAX: u64 = 1 << 20;
+
+impl ChangeId {
+    /// The microsecond since the Unix epoch at which it was decided.
+    pub const fn decided_us(self) -> u64 {
+        self.0 >> CHANGE_COUNT_BITS
+    }
+}
+
+/// Gives the changes of one registry their ids: when they were decided, and a count.
+///
+/// In a cluster each entry of the shared log is decided later than the one before it and has at most 512 changes. So the ids of all
+/// nodes differ, and ascend as the log does. Random ids would not tell the order of two changes, nor when one was decided that a node
+/// recorded hours later. Only operators see these ids.
+#[derive(Debug, Default)]
+pub struct ChangeIds(AtomicU64);
+
+impl ChangeIds {
+    /// The id of a change that is decided at this microsecond since the Unix epoch: the next one of those that were decided at the same
+    /// instant.
+    pub fn next(&self, decided_us: u64) -> ChangeId {
+        let first = decided_us << CHANGE_COUNT_BITS;
+        let behind = |last: u64| match last.checked_sub(first) {
+            Some(count) if count < CHANGES_AT_ONCE_MAX => last + 1,
+            _ => first,
+        };
+        let last =
+            self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(behind(last)));
+        // The closure always gives an id.
+        ChangeId(behind(last.unwrap_or_default()))
+    }
 }
 
 impl RequestId {
@@ -266,6 +304,22 @@ mod tests {
             }
         }
         panic!("{passed} microseconds in 20 milliseconds");
+    }
+
+    #[test]
+    fn ids_of_changes_ascend_and_tell_when_they_were_decided() {
+        let ids = ChangeIds::default();
+        let given = [7, 7, 8, 7_000_000, 7_000_000].map(|micros| ids.next(micros));
+        assert!(given.is_sorted_by(|one, next| one < next), "{given:?}");
+        assert_eq!(given.map(ChangeId::decided_us), [7, 7, 8, 7_000_000, 7_000_000]);
+        // The clock went back.
+        assert_eq!(ids.next(9).decided_us(), 9);
+        let at_once: std::collections::HashSet<_> = (0..5_000).map(|_| ids.next(9)).collect();
+        assert_eq!(at_once.len(), 5_000);
+        assert!(at_once.iter().all(|id| (9..15).contains(&id.decided_us())));
+        // 2084-01-01, the latest that trusted time can be.
+        let last = 3_597_523_200_000_000;
+        assert_eq!(ids.next(last).decided_us(), last);
     }
 
     proptest! {

@@ -319,6 +319,9 @@ pub const TIMELINE_HOLDERS_LISTED_MAX: usize = 1_000;
 pub const TIMELINE_ASKERS_MAX: usize = 8_192;
 /// Of [`TIMELINE_ASKERS_MAX`], the askers that an entry names.
 pub const TIMELINE_ASKERS_NAMED_MAX: usize = 5;
+/// A node that lacks a change may still apply it for this long after it was decided: more than a node that answers lookups lags. Later it
+/// counts as a change that the node never records.
+pub const TIMELINE_FRESH: Duration = Duration::from_secs(5);
 
 // Group: The registry
 

@@ -19,11 +19,11 @@ use super::{
 use crate::{
     audit,
     clock::Timestamp,
-    cluster::MissingNode,
     ids::{AccountId, DeviceId},
     limits,
     operators::Role,
     query_log::{Filter, FlipQuery, Kind, Order},
+    timeline::MissingNode,
     vocabulary::{Reason, Route},
 };
 

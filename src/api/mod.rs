@@ -66,7 +66,7 @@ pub use crate::{
     clock::ClockStatus,
     cluster::{
         ClusterReport, EngineMember, JoinAnswer, JoinRequest, MemberReport, MemberState,
-        MissingNode, SharedKeys,
+        SharedKeys,
     },
     query_log::{
         Flip, FlipReport, FlipSummary, ForgottenReport, LogRow, SegmentReport, SegmentSummary,
@@ -74,6 +74,6 @@ pub use crate::{
     },
     quota::{QuotaNews, QuotaReceipt},
     registry::{Counts, HandleDetails, Imported},
-    timeline::{Entry as TimelineEntry, Summary as TimelineSummary},
+    timeline::{MissingNode, Entry as TimelineEntry, Summary as TimelineSummary},
     verification::{SentBy, Verification},
 };

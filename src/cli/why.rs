@@ -6,7 +6,7 @@ use anyhow::bail;
 use clap::Args;
 
 use super::{
-    note::print_passed_over,
+    note::{print_missing, print_passed_over},
     output::{Style, paint},
     source::Reading,
     text::{counted, wrap},
@@ -17,7 +17,7 @@ use crate::{
         WhyRequest,
     },
     query_log::SearchOutcome,
-    timeline::Detail,
+    timeline::{Detail, MissingNode},
     vocabulary::Route,
 };
 
@@ -64,15 +64,19 @@ struct LinePrinter<W> {
     style: Style,
     has_entries: bool,
     has_summary: bool,
+    missing: Vec<MissingNode>,
 }
 
 impl<W: Write> LinePrinter<W> {
     fn new(out: W, json: bool, style: Style) -> Self {
-        Self { out, json, style, has_entries: false, has_summary: false }
+        Self { out, json, style, has_entries: false, has_summary: false, missing: Vec::new() }
     }
 
     fn print(&mut self, line: &Line) -> io::Result<()> {
-        self.has_summary |= matches!(line, Line::Summary(_));
+        if let Line::Summary(summary) = line {
+            self.has_summary = true;
+            self.missing.clone_from(&summary.missing);
+        }
         match line {
             _ if self.json => {
                 let mut text = Vec::new();
@@ -92,13 +96,13 @@ impl<W: Write> LinePrinter<W> {
         }
     }
 
-    /// Everything was printed, or the answer broke off.
+    /// Everything was printed, or the answer broke off, or nodes are missing.
     fn finish(mut self) -> anyhow::Result<()> {
         self.out.flush()?;
         if !self.has_summary {
             bail!("the answer broke off: what was printed is not all");
         }
-        Ok(())
+        print_missing(&self.missing)
     }
 
     fn sentence(&mut self, indent: &str, text: &str, route: &str) -> io::Result<()> {
@@ -192,5 +196,16 @@ mod tests {
             text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert!(is_whole && read == lines());
         assert!(!printed(true, PIPE, &lines()[..1]).1);
+    }
+
+    #[test]
+    fn an_answer_without_a_node_is_printed_and_fails() {
+        let [entry, mut summary] = lines();
+        let Line::Summary(last) = &mut summary else { unreachable!("the last line") };
+        last.missing = vec![MissingNode { node: "b".to_owned(), why: "no answer".to_owned() }];
+        for json in [true, false] {
+            let (text, is_whole) = printed(json, PIPE, &[entry.clone(), summary.clone()]);
+            assert!(!is_whole && text.contains("green since 14:02:11: so"), "{text}");
+        }
     }
 }

@@ -43,6 +43,6 @@ pub use member_client::{
 pub use others::{Others, PartLines};
 pub use peers::Peers;
 pub use quota_exchange::QuotaExchange;
-pub use report::{ClusterReport, EngineMember, MemberReport, MemberState, MissingNode, shown};
+pub use report::{ClusterReport, EngineMember, MemberReport, MemberState, shown};
 pub use returning::{is_left_behind, other_members, take_over_from_any};
 pub use rotation::{KeyRotation, RotationError};

@@ -131,17 +131,6 @@ impl ClusterReport {
     }
 }
 
-/// A node whose part of an answer is missing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct MissingNode {
-    /// Its name.
-    #[schema(example = "c")]
-    pub node: String,
-    /// Why.
-    #[schema(example = "no answer: Connection refused (os error 111)")]
-    pub why: String,
-}
-
 /// A node's number as it is shown.
 pub fn shown(node: NodeId) -> String {
     format!("{:016x}", node.0)

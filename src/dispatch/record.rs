@@ -5,6 +5,7 @@ use super::{
     decide::Decision,
 };
 use crate::{
+    clock::Timestamp,
     handle::Handle,
     query_log::{LookupRecord, QueryLog, Record},
     registry::{Asker, ChangeSink, Recording, SinkFailed, Unrecorded},
@@ -72,5 +73,9 @@ impl ChangeSink for LogSink {
         // The registry offers a change again that the log did not commit. So it must know, even if that takes long.
         let known = acknowledged.until_known();
         Ok(Box::pin(async move { known.await.map_err(|_| SinkFailed) }))
+    }
+
+    fn not_before(&self, decided_at: Timestamp) {
+        self.0.not_before(decided_at);
     }
 }

@@ -33,7 +33,7 @@ use super::{
     sealer::{SealOutcome, SealerState},
 };
 use crate::{
-    clock::SharedClock,
+    clock::{SharedClock, Timestamp},
     envelope::{KeyFiles, Keyring},
     files::{OsDisk, SharedDisk},
     lock::lock,
@@ -142,6 +142,12 @@ impl QueryLog {
         let ack = lock(&self.shared.pending).append(&*self.shared.sources.clock, records)?;
         self.shared.request_commit();
         Ok(ack)
+    }
+
+    /// No record of this era that is appended from now on has an earlier instant than `floor`: what was decided then is visible. A floor
+    /// that is far ahead of trusted time does not count.
+    pub fn not_before(&self, floor: Timestamp) {
+        lock(&self.shared.pending).not_before(floor, &*self.shared.sources.clock);
     }
 
     /// Whether the log accepts records now.

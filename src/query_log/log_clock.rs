@@ -3,10 +3,16 @@
 //! Within an era trusted time goes back by an hour a day at most. New records must come after the records already written. So the
 //! log's time continues from its last instant, at half the pace of the boot clock, until trusted time has caught up.
 //! In a new era the log follows trusted time at once.
+//!
+//! In a cluster the log's time is also never before the time at which the newest change was decided that the node shows
+//! ([`LogClock::not_before`]). Then a lookup whose instant is earlier was decided without that change, whatever the nodes' clocks.
 
 use std::time::Duration;
 
-use crate::clock::{Clock, Era, Hour, Timestamp};
+use crate::{
+    clock::{Clock, Era, Hour, Timestamp},
+    limits,
+};
 
 /// If trusted time is behind by less than this, the log's time advances by one microsecond for each record. Many
 /// records in one microsecond look like a clock that stands still.
@@ -54,6 +60,16 @@ impl LogClock {
         self.last
     }
 
+    /// No later instant is before `floor`, unless an era begins. A floor does not count that is farther ahead of trusted time than another
+    /// node's clock can be: whatever is stamped late would be kept for too long.
+    pub(super) fn not_before(&mut self, floor: Timestamp, clock: &dyn Clock) {
+        let (now, era) = clock.stamp();
+        let is_ahead = now < floor && (self.last < floor || self.era != era);
+        if is_ahead && floor <= now.plus(limits::CLUSTER_ENTRY_AHEAD_MAX) {
+            *self = Self::after(floor, era);
+        }
+    }
+
     /// The era of the last instant.
     pub(super) const fn era(&self) -> Era {
         self.era
@@ -89,6 +105,43 @@ mod tests {
         assert_eq!(time.next(&*clock), merged);
         clock.advance(Duration::from_secs(1));
         assert_eq!(time.next(&*clock), merged.plus(Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn no_record_is_before_the_newest_change_that_is_shown() {
+        let start = Timestamp::from_secs(1_000_000);
+        let clock = ManualClock::at(start);
+        let mut time = LogClock::after(Timestamp::EPOCH, Era::default());
+        let after = |span: Duration| start.plus(span);
+        let tick = Duration::from_micros(1);
+        let ahead = limits::CLUSTER_ENTRY_AHEAD_MAX;
+        // Whatever is past changes nothing.
+        time.not_before(start.minus(tick), &*clock);
+        time.not_before(start, &*clock);
+        assert_eq!(time.next(&*clock), start);
+        // Nor does what cannot be right.
+        time.not_before(after(ahead + tick), &*clock);
+        assert_eq!(time.next(&*clock), after(tick));
+        time.not_before(after(ahead), &*clock);
+        assert_eq!(time.next(&*clock), after(ahead + tick));
+        time.not_before(after(tick * 5), &*clock);
+        assert_eq!(time.next(&*clock), after(ahead + tick * 2));
+        // Trusted time catches up.
+        clock.advance(ahead * 2);
+        assert_eq!(time.next(&*clock), after(ahead * 2));
+    }
+
+    #[test]
+    fn a_change_is_followed_in_a_new_era_too() {
+        let start = Timestamp::from_secs(10_000_000);
+        let clock = ManualClock::at(start);
+        let mut time = LogClock::after(Timestamp::EPOCH, Era::default());
+        assert_eq!(time.next(&*clock), start);
+        let past = start.minus(Duration::from_secs(3601));
+        clock.set_wall(past);
+        let floor = past.plus(Duration::from_millis(400));
+        time.not_before(floor, &*clock);
+        assert!(floor < time.next(&*clock) && time.era() > Era::default());
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::{
     audit::{Call, Filters},
     clock::Timestamp,
     query_log::Filter,
-    timeline::{self, Question},
+    timeline::{self, OwnLog, Question},
 };
 
 /// Notes who asks a question, in which case, and begins to read a handle's history.
@@ -39,12 +39,12 @@ fn begin(
     }
     let records = records.clone();
     Ok(Reading::new(audited, move |stop, take| {
-        let stop = Arc::clone(stop);
+        let own = OwnLog::new(String::new(), reader);
         let summary = timeline::read(
-            &reader,
+            (&own, &[]),
             &question,
             (records.dispatch_config(), now),
-            move || stop(),
+            Arc::clone(stop),
             // A registry's store cannot be opened without writing to it, so for files the log has to do.
             |handles| records.dispatch()?.preview(handles).ok(),
             &mut |entry| take(TimelineLine::Entry(entry)),

@@ -29,6 +29,12 @@ pub trait ChangeSink: Send + Sync {
     /// The log goes on whether or not the future is polled; it only says how it ended. If the log takes no records at the
     /// moment, the registry offers the same changes again later.
     fn record(&self, changes: &[Unrecorded]) -> Result<Recording, SinkFailed>;
+
+    /// The registry shows what its shared log decided up to `decided_at`, by some node's clock: from now on no record may be stamped
+    /// earlier. Called as [`Self::record`] is, before the changes that were decided then.
+    fn not_before(&self, decided_at: Timestamp) {
+        let _ = decided_at;
+    }
 }
 
 /// The log takes no records at the moment, or could not commit what it had taken.

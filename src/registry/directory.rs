@@ -138,6 +138,10 @@ impl Registry {
         }
         let confirmed = confirmed.iter().map(|row| row.place).collect();
         let mut outbox = ChangeOutbox::new(owed, confirmed);
+        // Also of what another node's store had that this node took over.
+        if self.member.is_some() {
+            sink.not_before(store.applied().decided_at);
+        }
         outbox.offer_all(sink.as_ref());
         // Lookups are answered from here on. The log was handed every change that they see.
         self.shared.show();

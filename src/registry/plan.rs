@@ -8,7 +8,7 @@ use std::{
 use crate::{
     clock::Timestamp,
     handle::Handle,
-    ids::{AccountId, ChangeId, DeviceId},
+    ids::{AccountId, DeviceId},
     vocabulary::{Cause, Change, ChangeKind, HandleLoss},
 };
 
@@ -169,7 +169,7 @@ impl Plan {
         device: Option<DeviceId>,
         account: Option<AccountId>,
     ) {
-        let (id, handle) = (ChangeId::random(), handle.cloned());
+        let (id, handle) = (self.shared.change_ids.next(self.now.as_micros()), handle.cloned());
         self.changes.push(Change { id, kind, handle, device, account, cause });
     }
 

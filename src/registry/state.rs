@@ -11,6 +11,7 @@ use std::{
 
 use crate::{
     clock::{SharedClock, Timestamp},
+    ids::ChangeIds,
     metrics::Histogram,
 };
 
@@ -52,6 +53,7 @@ pub(super) struct RegistryState {
     pub(super) commits: Histogram,
     /// How far the registry has come in its shared log, if it follows one.
     pub(super) position: Position,
+    pub(super) change_ids: ChangeIds,
 }
 
 impl RegistryState {
@@ -74,6 +76,7 @@ impl RegistryState {
             is_store_writable,
             commits,
             position: Position::new(),
+            change_ids: ChangeIds::default(),
         }
     }
 

@@ -2,10 +2,12 @@
 //! goes by an answer that is wrong by now.
 //!
 //! ```text
-//! rows of the log, oldest first (read) -> Timeline: a fold over the changes of each spelling (spelling)
+//! rows of the logs, in one order (read) -> Timeline: a fold over the changes of each spelling (spelling)
 //!                                           |-> entries: changes, runs of like lookups (run, phrasing)
 //!                                           `-> at the end a Summary: the answer, what led to it, who holds another
 //! ```
+//!
+//! In a cluster each node has a log of its own. [`interleave`] makes one history of them, which is exact whatever the nodes' clocks.
 //!
 //! Changes are facts, and where the log holds the change by which a claim began they tell everything. An answer counts
 //! as evidence only where it contradicts them. That happens in three cases:
@@ -25,7 +27,10 @@
 //! Memory is bounded: one open run for each kind of answer, and the last answer of each of
 //! [`TIMELINE_HOLDERS_MAX`](crate::limits::TIMELINE_HOLDERS_MAX) askers within the time it may be reused.
 
+mod change_order;
 mod entry;
+mod interleave;
+mod node_log;
 mod phrasing;
 mod question;
 mod read;
@@ -39,7 +44,8 @@ mod verdict;
 mod walk;
 
 pub use entry::{ChangeEntry, ChangeRef, Entry, LookupsEntry};
+pub use node_log::{IsOver, MissingNode, NodeLog, NodeLogError, NodeRows, OwnLog};
 pub use question::{Detail, Question};
-pub use read::read;
+pub use read::{Logs, read};
 pub use summary::{Holder, Source, Summary, SummaryKind};
 pub use walk::Timeline;

@@ -1,9 +1,15 @@
-//! A handle's rows from the log, in one order.
+//! A handle's rows from the logs of all nodes, in one order.
 
-use std::collections::VecDeque;
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 use super::{
+    change_order::{self, Recorded},
     entry::Entry,
+    interleave::Interleave,
+    node_log::{IsOver, MissingNode, NodeLog, NodeLogError, NodeRows},
     question::{Question, STEP},
     summary::Summary,
     walk::Timeline,
@@ -12,75 +18,187 @@ use crate::{
     clock::Timestamp,
     dispatch::{self, Preview},
     handle::Handle,
-    query_log::{Cursor, Filter, Kind, LogReader, LogRow, Order, ReadError, Record, Search},
+    limits,
+    query_log::{Filter, Kind, LogRow, ReadError, Record, SearchOutcome},
     vocabulary::ChangeKind,
 };
 
-/// The searches that find every row needed: changes from the beginning, then everything from where answers count.
-fn searches(
+/// The filters of every row needed, one for each spelling: changes from the beginning, then everything from where answers count.
+fn parts(
     question: &Question,
-    reader: &LogReader,
     reuse: &dispatch::Config,
     now: Timestamp,
-) -> Vec<Vec<Search>> {
+) -> impl Iterator<Item = Vec<Filter>> + use<> {
     let past = question.past(now);
     let may_hold = past.unwrap_or(now).minus(reuse.reuse_live.max(reuse.reuse_other));
     let from = question.since.map(|since| since.min(may_hold));
     let until = past.map(|past| past.plus(STEP).max(question.window_end(now)));
-    let search = |kind, since, until| -> Vec<Search> {
-        let filter =
-            |handle| Filter { handle: Some(handle), kind, since, until, ..Filter::default() };
-        let of = |handle| reader.search(&filter(handle), Order::Asc, None);
-        question.spellings().map(of).collect()
-    };
-    let before = from.map(|from| search(Some(Kind::Change), None, Some(from)));
-    before.into_iter().chain([search(None, from, until)]).collect()
+    let before = from.map(|from| filters(question, Some(Kind::Change), None, Some(from)));
+    before.into_iter().chain([filters(question, None, from, until)])
 }
 
-fn bulk_imports(reader: &LogReader) -> Result<Vec<Timestamp>, ReadError> {
-    let filter = Filter { without_handle: true, kind: Some(Kind::Change), ..Filter::default() };
-    let mut began = Vec::new();
-    for row in reader.search(&filter, Order::Asc, None) {
-        let (_, row) = row?;
-        if let Record::Change(change) = row.record
-            && change.kind == ChangeKind::HandleImported
-        {
-            began.push(row.at);
+fn filters(
+    question: &Question,
+    kind: Option<Kind>,
+    since: Option<Timestamp>,
+    until: Option<Timestamp>,
+) -> Vec<Filter> {
+    let of = |handle| Filter { handle: Some(handle), kind, since, until, ..Filter::default() };
+    question.spellings().map(of).collect()
+}
+
+/// What is read of one node, part by part.
+struct Parts<'a> {
+    log: &'a dyn NodeLog,
+    left: VecDeque<Vec<Filter>>,
+    open: Option<Box<dyn NodeRows>>,
+    is_over: IsOver,
+    /// Of the parts that were read to the end.
+    outcome: SearchOutcome,
+    /// Why it gives no more.
+    missing: Option<String>,
+}
+
+impl<'a> Parts<'a> {
+    fn new(
+        log: &'a dyn NodeLog,
+        parts: impl IntoIterator<Item = Vec<Filter>>,
+        is_over: &IsOver,
+    ) -> Self {
+        Self {
+            log,
+            left: parts.into_iter().collect(),
+            open: None,
+            is_over: Arc::clone(is_over),
+            outcome: SearchOutcome::default(),
+            missing: None,
         }
     }
-    Ok(began)
-}
 
-/// Rows of several searches in the one order of the log.
-struct Merged {
-    parts: Vec<(Search, Option<Found>)>,
-}
-
-type Found = Result<(Cursor, LogRow), ReadError>;
-
-impl Merged {
-    fn new(searches: Vec<Search>) -> Self {
-        let first = |mut search: Search| {
-            let found = search.next();
-            (search, found)
-        };
-        Self { parts: searches.into_iter().map(first).collect() }
+    fn close(&mut self) {
+        if let Some(rows) = self.open.take() {
+            let SearchOutcome { damaged, unreadable_segments } = rows.outcome();
+            self.outcome.damaged += damaged;
+            self.outcome.unreadable_segments += unreadable_segments;
+        }
     }
 }
 
-impl Iterator for Merged {
+impl Iterator for Parts<'_> {
     type Item = Result<LogRow, ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        // An error comes before every row.
-        let place = |part: &&mut (Search, Option<Found>)| match &part.1 {
-            Some(Ok((cursor, _))) => Some(*cursor),
-            Some(Err(_)) | None => None,
-        };
-        let left = self.parts.iter_mut().filter(|(_, found)| found.is_some());
-        let (search, found) = left.min_by_key(place)?;
-        let next = search.next();
-        std::mem::replace(found, next).map(|found| found.map(|(_, row)| row))
+        loop {
+            if self.open.is_none() {
+                let filters = self.left.pop_front()?;
+                self.open = Some(self.log.rows(filters, &self.is_over));
+            }
+            match self.open.as_mut().and_then(Iterator::next) {
+                Some(Ok(row)) => return Some(Ok(row)),
+                Some(Err(NodeLogError::Read(error))) => return Some(Err(error)),
+                Some(Err(NodeLogError::Missing(why))) => {
+                    self.missing = Some(why);
+                    self.left.clear();
+                    self.close();
+                    return None;
+                }
+                None => self.close(),
+            }
+        }
+    }
+}
+
+/// The log of this node and those of the others.
+pub type Logs<'a> = (&'a dyn NodeLog, &'a [Box<dyn NodeLog>]);
+
+/// The logs of the nodes that answer, in the order of their names, and the names of the others.
+struct Nodes<'a> {
+    own: &'a dyn NodeLog,
+    is_alone: bool,
+    logs: Vec<&'a dyn NodeLog>,
+    missing: BTreeMap<String, String>,
+    is_over: IsOver,
+}
+
+impl<'a> Nodes<'a> {
+    fn new((own, others): Logs<'a>, is_over: IsOver) -> Self {
+        let mut logs = vec![own];
+        for log in others {
+            logs.push(log.as_ref());
+        }
+        logs.sort_by_key(|log| log.node());
+        Self { own, is_alone: others.is_empty(), logs, missing: BTreeMap::new(), is_over }
+    }
+
+    fn read(
+        &self,
+        log: &'a dyn NodeLog,
+        parts: impl IntoIterator<Item = Vec<Filter>>,
+    ) -> Parts<'a> {
+        Parts::new(log, parts, &self.is_over)
+    }
+
+    fn note(&mut self, log: &dyn NodeLog, missing: Option<String>) {
+        if let Some(why) = missing {
+            self.missing.entry(log.node().to_owned()).or_insert(why);
+        }
+    }
+
+    /// What each node recorded of changes to the handle, in all of its log: a node may record a change hours after another one. Leaves
+    /// out the nodes that do not answer.
+    fn recorded(&mut self, question: &Question) -> Result<Vec<Recorded>, ReadError> {
+        let (mut lists, mut logs) = (Vec::new(), Vec::new());
+        for log in self.logs.clone() {
+            let mut rows = self.read(log, [filters(question, Some(Kind::Change), None, None)]);
+            let mut list = Recorded::new();
+            for row in rows.by_ref() {
+                let row = row?;
+                if let Record::Change(change) = row.record {
+                    list.push((change.id, row.at));
+                }
+            }
+            let missing = rows.missing;
+            if missing.is_none() {
+                lists.push(list);
+                logs.push(log);
+            }
+            self.note(log, missing);
+        }
+        self.logs = logs;
+        Ok(lists)
+    }
+
+    /// When large imports began, oldest first, as this node recorded them. Over several nodes the instant of the decision counts, which is
+    /// the same on all of them.
+    fn bulk_imports(&self) -> Result<Vec<Timestamp>, ReadError> {
+        let kind = Some(Kind::Change);
+        let filter = Filter { without_handle: true, kind, ..Filter::default() };
+        let mut began = Vec::new();
+        for row in self.read(self.own, [vec![filter]]) {
+            let row = row?;
+            if let Record::Change(change) = row.record
+                && change.kind == ChangeKind::HandleImported
+            {
+                let decided = Timestamp::from_micros(change.id.decided_us());
+                began.push(if self.is_alone { row.at } else { row.at.min(decided) });
+            }
+        }
+        Ok(began)
+    }
+
+    /// What is known of nodes whose answers ended early, and what all of them could not read.
+    fn end(&mut self, rows: &Interleave<Parts<'_>, ReadError>) -> SearchOutcome {
+        let mut outcome = SearchOutcome::default();
+        for part in rows.nodes() {
+            outcome.damaged += part.outcome.damaged;
+            outcome.unreadable_segments += part.outcome.unreadable_segments;
+            self.note(part.log, part.missing.clone());
+        }
+        outcome
+    }
+
+    fn into_missing(self) -> Vec<MissingNode> {
+        self.missing.into_iter().map(|(node, why)| MissingNode { node, why }).collect()
     }
 }
 
@@ -118,50 +236,53 @@ impl<'a> Latest<'a> {
     }
 }
 
-/// Reads a handle's history. `each` gets each entry as soon as it is complete and says whether to go on; `is_over` is
-/// asked now and then although nothing is found. `present` is asked at the end, once everything is read, what the
+/// Reads a handle's history from the `logs` of all nodes. `each` gets each entry as soon as it is complete and says whether to go on;
+/// `is_over` is asked now and then although nothing is found. `present` is asked at the end, once everything is read, what the
 /// registry says of the spellings. None if it was ended before.
 ///
 /// # Errors
-/// If a segment cannot be read: half a history would explain wrongly. What is damaged is counted in the summary.
+/// If a segment of this node's log cannot be read: half a history would explain wrongly. What is damaged is counted in the summary, which
+/// also names the nodes that do not answer.
 pub fn read(
-    reader: &LogReader,
+    logs: Logs<'_>,
     question: &Question,
     (reuse, now): (&dispatch::Config, Timestamp),
-    is_over: impl Fn() -> bool + Clone + Send + Sync + 'static,
+    is_over: IsOver,
     present: impl FnOnce(&[Handle]) -> Option<Vec<Preview>>,
     each: &mut dyn FnMut(Entry) -> bool,
 ) -> Result<Option<Summary>, ReadError> {
     let mut timeline = Timeline::new(question, reuse.clone(), now);
     let (mut out, mut entries) = (Vec::new(), Latest::new(question.limit, each));
-    let (mut damaged, mut unreadable_segments) = (0, 0);
-    for searches in searches(question, reader, reuse, now) {
-        let searches = searches.into_iter().map(|search| search.stop_when(is_over.clone()));
-        let mut rows = Merged::new(searches.collect());
-        for row in rows.by_ref() {
-            let row = row?;
-            if timeline.needs_bulk_imports(&row) {
-                timeline.set_bulk_imports(bulk_imports(reader)?);
-            }
-            timeline.row(&row, &mut out);
-            if !entries.offer(&mut out) {
-                return Ok(None);
-            }
+    let mut nodes = Nodes::new(logs, Arc::clone(&is_over));
+    let order = if nodes.is_alone {
+        // One log has its order.
+        Vec::new()
+    } else {
+        change_order::merge(&nodes.recorded(question)?, now.minus(limits::TIMELINE_FRESH))
+    };
+    let of_each = nodes.logs.iter().map(|log| nodes.read(*log, parts(question, reuse, now)));
+    let mut rows = Interleave::new(of_each.collect(), order);
+    for row in rows.by_ref() {
+        let row = row?;
+        if timeline.needs_bulk_imports(&row) {
+            timeline.set_bulk_imports(nodes.bulk_imports()?);
         }
-        // The searches for two spellings meet the same places.
-        let outcomes = || rows.parts.iter().map(|(search, _)| search.outcome());
-        damaged += outcomes().map(|outcome| outcome.damaged).max().unwrap_or(0);
-        unreadable_segments += outcomes().map(|it| it.unreadable_segments).max().unwrap_or(0);
+        timeline.row(&row, &mut out);
+        if !entries.offer(&mut out) {
+            return Ok(None);
+        }
     }
+    let SearchOutcome { damaged, unreadable_segments } = nodes.end(&rows);
     if is_over() {
         return Ok(None);
     }
     let spellings: Vec<_> = question.spellings().collect();
     let present = present(&spellings);
     if timeline.needs_bulk_imports_for(present.as_deref()) {
-        timeline.set_bulk_imports(bulk_imports(reader)?);
+        timeline.set_bulk_imports(nodes.bulk_imports()?);
     }
-    let summary = timeline.finish(present.as_deref(), &mut out);
+    let missing = nodes.into_missing();
+    let summary = timeline.finish(present.as_deref(), missing, &mut out);
     let omitted = entries.offer(&mut out).then(|| entries.finish()).flatten();
     Ok(omitted.map(|omitted| Summary { omitted, damaged, unreadable_segments, ..summary }))
 }

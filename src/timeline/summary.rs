@@ -5,6 +5,7 @@ use utoipa::ToSchema;
 
 use super::{
     entry::{ChangeRef, Entry, is_default},
+    node_log::MissingNode,
     phrasing::Evidence,
     spelling::State,
     stale_askers::GivenAnswer,
@@ -103,6 +104,9 @@ pub struct Summary {
     /// Segments that could not be read; absent if none.
     #[serde(default, skip_serializing_if = "is_default")]
     pub unreadable_segments: u64,
+    /// Nodes of the cluster of which records are missing; absent if none.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub missing: Vec<MissingNode>,
 }
 
 /// An asker who may still go by an answer that is wrong by now.

@@ -2,6 +2,7 @@
 
 use super::{
     entry::Entry,
+    node_log::MissingNode,
     phrasing::{Evidence, colour, date_time},
     spelling::State,
     stale_askers::GivenAnswer,
@@ -18,14 +19,19 @@ use crate::{
 impl Timeline {
     /// No more rows: appends what is still open and says what it comes to. `present` is what the registry says of each
     /// spelling, in the order of [`Question::spellings`](super::Question::spellings). Without it, and for a moment that is
-    /// past, the log has to do.
-    pub fn finish(mut self, present: Option<&[Preview]>, out: &mut Vec<Entry>) -> Summary {
+    /// past, the log has to do. `missing` are the nodes of which rows are missing.
+    pub fn finish(
+        mut self,
+        present: Option<&[Preview]>,
+        missing: Vec<MissingNode>,
+        out: &mut Vec<Entry>,
+    ) -> Summary {
         self.close(out);
         let present = present.filter(|_| self.past.is_none());
         let moment = self.moment.take();
         let moment = moment.or_else(|| present.and_then(|all| self.moment_of_registry(all)));
         let at = self.past.unwrap_or(self.now);
-        self.summary(&moment.unwrap_or_else(|| self.moment_at(at)), present)
+        self.summary(&moment.unwrap_or_else(|| self.moment_at(at)), present, missing)
     }
 
     /// What a stranger would be told of the spelling at `place`, as the log shows it.
@@ -73,7 +79,12 @@ impl Timeline {
     }
 
     /// `present` is what the registry says, if it was asked.
-    fn summary(&self, moment: &Moment, present: Option<&[Preview]>) -> Summary {
+    fn summary(
+        &self,
+        moment: &Moment,
+        present: Option<&[Preview]>,
+        missing: Vec<MissingNode>,
+    ) -> Summary {
         let reason = moment.reasons.first().copied().flatten().map(|(reason, _)| reason);
         let from = if present.is_some() { Source::Registry } else { Source::Log };
         let (held, holders_at_least) = &moment.held;
@@ -92,7 +103,7 @@ impl Timeline {
             since_at_latest: moment.since.is_some_and(|state| !state.is_exact),
             live_until: present.and_then(<[_]>::first).and_then(|now| now.live_until),
             because: moment.evidence.because.clone(),
-            sentence: self.headline(moment, reason, from),
+            sentence: self.headline(moment, reason, from, !missing.is_empty()),
             last_change: self.last_change.as_ref().map(|it| self.change_entry(it, false)),
             last_lookup: self.last_lookup(),
             holders: listed.map(|answer| self.holder(answer)).collect(),
@@ -103,16 +114,25 @@ impl Timeline {
             omitted: 0,
             damaged: 0,
             unreadable_segments: 0,
+            missing,
         }
     }
 
-    fn headline(&self, moment: &Moment, reason: Option<Reason>, from: Source) -> String {
+    /// `is_part` if rows of some nodes are missing.
+    fn headline(
+        &self,
+        moment: &Moment,
+        reason: Option<Reason>,
+        from: Source,
+        is_part: bool,
+    ) -> String {
         // A moment that somebody asked for may be of any day.
         let time = self.past.map_or_else(|| self.phrasing.time(moment.at), date_time);
         let Some(reason) = reason else {
             let what =
                 if self.has_rows { "nothing that decides its route" } else { "nothing about it" };
-            return format!("unknown at {time}: the log has {what}");
+            let where_found = if is_part { "the nodes that answered have" } else { "the log has" };
+            return format!("unknown at {time}: {where_found} {what}");
         };
         let colour = colour(Some(self.route(0, reason)));
         let why = self.phrasing.reason(reason, &moment.evidence);
@@ -126,6 +146,7 @@ impl Timeline {
             (None, _) => format!("at {time}"),
         };
         let limits = match from {
+            _ if is_part => ", as far as the nodes that answered show",
             Source::Log if !moment.has_origin => ", as far as the log shows",
             Source::Registry if !self.has_rows => "; nothing about it is in the log",
             Source::Log | Source::Registry => "",

@@ -19,7 +19,7 @@ use crate::{
     vocabulary::Reason,
 };
 
-/// The history of one handle, built from its rows, oldest first.
+/// The history of one handle, built from its rows in the order in which they happened.
 #[derive(Debug)]
 pub struct Timeline {
     pub(super) phrasing: Phrasing,
@@ -127,8 +127,9 @@ impl Timeline {
         self.since <= at && at < self.until
     }
 
-    fn is_past_moment(&self, at: Timestamp) -> bool {
-        self.past.is_some_and(|past| past < at)
+    /// Whether the rows so far go beyond the moment. The instants of several nodes do not ascend strictly, so the first later one decides.
+    fn is_past_moment(&self) -> bool {
+        self.moment.is_some()
     }
 
     fn change(&mut self, place: usize, change: ChangeRef, out: &mut Vec<Entry>) {
@@ -138,7 +139,7 @@ impl Timeline {
             self.changes += 1;
             out.push(self.change_entry(&change, self.spellings[place].is_backed()));
         }
-        if !self.is_past_moment(change.at) {
+        if !self.is_past_moment() {
             self.last_change = Some(change);
         }
     }
@@ -156,7 +157,7 @@ impl Timeline {
             if self.contradicts(kind, at) {
                 self.close(out);
             }
-            if !self.is_past_moment(at) {
+            if !self.is_past_moment() {
                 self.askers.answered(at, place, lookup);
             }
         }
@@ -172,7 +173,7 @@ impl Timeline {
                 self.runs.push(alone());
             }
         }
-        if !self.is_past_moment(at) {
+        if !self.is_past_moment() {
             self.last_lookup = Some((kind, evidence, at, lookup.clone()));
         }
     }

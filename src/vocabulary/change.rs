@@ -83,8 +83,8 @@ codes! {
     "device": "d_9h6s0b4n2f8ja", "account": "a_1p3k8t5w7y2d4", "cause": "proof",
 })))]
 pub struct Change {
-    /// The change's own id, by which a record that was perhaps already written is recognised after a crash. JSON lacks it, so
-    /// it is zero after reading.
+    /// The change's own id, by which a record that was perhaps already written is recognised after a crash, and the same change in the logs
+    /// of several nodes. JSON lacks it, so it is zero after reading.
     #[serde(skip, default = "Change::no_id")]
     pub id: ChangeId,
     /// What changed: one of the codes of changes.

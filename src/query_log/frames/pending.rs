@@ -110,6 +110,11 @@ impl Pending {
         Ok(AppendAck::new(Arc::clone(&self.group)))
     }
 
+    /// No record of this era that is appended from now on has an earlier instant.
+    pub(crate) fn not_before(&mut self, floor: Timestamp, clock: &dyn Clock) {
+        self.time.not_before(floor, clock);
+    }
+
     /// Moves the pending records into `spare`, whose buffer then holds the next ones. None if no record is pending.
     pub(crate) fn take_group(&mut self, spare: &mut Records) -> Option<Arc<CommitGroup>> {
         if self.records.count == 0 {

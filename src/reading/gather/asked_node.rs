@@ -5,9 +5,10 @@ use serde::Serialize;
 use tokio::{runtime::Handle, time::sleep};
 
 use crate::{
-    cluster::{Asking, ClientError, Member, MissingNode, Others, PartLines},
+    cluster::{Asking, ClientError, Member, Others, PartLines},
     limits,
     reading::call::Stop,
+    timeline::MissingNode,
 };
 
 /// Why a node gave no more.

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     api::{Call as _, FoundRow, Paging, RecordFilter, Scope, SearchRequest},
-    cluster::{ClientError, MissingNode, Others},
+    cluster::{ClientError, Others},
     query_log::{Filter, Kind, LogReader, Order, SearchOutcome},
     reading::{
         call::Stop,

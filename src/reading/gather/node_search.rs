@@ -6,9 +6,10 @@ use super::{
 };
 use crate::{
     api::{Call as _, FoundRow, SearchRequest},
-    cluster::{ClientError, MissingNode, PartLines},
+    cluster::{ClientError, PartLines},
     query_log::{Cursor, LogRow, SearchOutcome},
     reading::outcome::{Outcome, RECORDS},
+    timeline::MissingNode,
 };
 
 /// A search in the log of another node. Each row has its place there, so an answer that breaks off is continued: a node gives up an answer

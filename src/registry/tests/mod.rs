@@ -61,6 +61,8 @@ pub(super) struct TestSink {
     fail_next: AtomicBool,
     /// Commits what it takes next when this is told.
     commit_next: Mutex<Option<oneshot::Receiver<()>>>,
+    /// Before which no record may be stamped.
+    floor: Mutex<Timestamp>,
 }
 
 impl TestSink {
@@ -78,6 +80,10 @@ impl TestSink {
 impl ChangeSink for TestSink {
     fn is_writable(&self) -> bool {
         !self.is_down.load(Ordering::SeqCst)
+    }
+
+    fn not_before(&self, decided_at: Timestamp) {
+        *lock(&self.floor) = decided_at;
     }
 
     fn record(&self, changes: &[Unrecorded]) -> Result<Recording, SinkFailed> {

@@ -186,6 +186,9 @@ impl Committer {
         }
         let of_flags = FlagCounts::causes(&batch.rows);
         let mut index = self.shared.write();
+        if let Some(entry) = batch.entry {
+            self.sink.not_before(entry.decided_at);
+        }
         match self.outbox.hand_over(self.sink.as_ref(), std::mem::take(&mut batch.rows)) {
             Ok(recorded) => {
                 self.shared.show_rows(&mut batch.steps, |_| true);

@@ -1,6 +1,7 @@
 //! Histories of one handle, written down row by row.
 
 mod folding;
+mod interleaving;
 mod model;
 mod moments;
 mod sentences;
@@ -113,7 +114,7 @@ fn entries(question: &Question, now: &str, rows: &[LogRow]) -> (Vec<Entry>, Summ
     let mut timeline = Timeline::new(question, REUSE, at(now));
     let mut out = Vec::new();
     rows.iter().for_each(|row| timeline.row(row, &mut out));
-    let summary = timeline.finish(None, &mut out);
+    let summary = timeline.finish(None, Vec::new(), &mut out);
     (out, summary)
 }
 

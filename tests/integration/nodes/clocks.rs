@@ -1,6 +1,7 @@
 //! Nodes whose clocks are wrong: they take no changes, and the others say so.
 
 use std::{
+    fmt::Display,
     fs,
     time::{Duration, Instant},
 };
@@ -20,7 +21,7 @@ const NAMES: [&str; 3] = ["a", "b", "c"];
 const DAY: i64 = 86_400;
 
 /// Sets by how many seconds the wall clock of a node is off. Its kernel says that a time service keeps it right.
-fn set_clock(server: &Server, seconds: i64) {
+fn set_clock(server: &Server, seconds: impl Display) {
     let file = server.data.with_extension("offset");
     let new = file.with_extension("new");
     fs::write(&new, format!("{seconds} s")).unwrap();
@@ -29,10 +30,15 @@ fn set_clock(server: &Server, seconds: i64) {
 
 /// Three nodes, each with a wall clock that the test sets.
 async fn trio() -> Trio {
+    trio_off_by([0.0; 3]).await
+}
+
+/// The same, each off by so many seconds.
+pub(super) async fn trio_off_by(seconds: [f64; 3]) -> Trio {
     let mut trio = Trio::start().await;
-    for server in &mut trio.nodes {
+    for (server, seconds) in trio.nodes.iter_mut().zip(seconds) {
         let file = server.data.with_extension("offset");
-        set_clock(server, 0);
+        set_clock(server, seconds);
         server.set_process_env(&[
             ("LD_PRELOAD", library().to_str().unwrap()),
             ("WALL_CLOCK_OFFSET", file.to_str().unwrap()),

@@ -35,8 +35,11 @@ fn a_change_at_one_node_is_seen_at_the_other_and_kept_by_both() {
             assert_eq!(node.store.disk().applied.map(|applied| applied.head), Some(head));
         }
         assert_eq!(*two.ann.sink.log(), *two.ben.sink.log());
+        let decided = two.ann.sink.log().last().map(|change| change.id.decided_us());
+        let floor = |node: &Node| Some(lock(&node.sink.floor).as_micros());
+        assert_eq!([floor(&two.ann), floor(&two.ben)], [decided; 2]);
         let reborn = two.ann.crashed(&two.engine, &two.runtime);
-        assert_eq!(reborn.registry.applied(), head);
+        assert_eq!((reborn.registry.applied(), floor(&reborn)), (head, decided));
         assert!(reborn.is_live(&phone));
     });
 }
