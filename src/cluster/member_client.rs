@@ -8,10 +8,16 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
-use super::{identity::Identity, member::Callee, report::MemberReport};
+use super::{
+    hour_keys::{HourKeysAnswer, HourKeysRequest},
+    identity::Identity,
+    member::Callee,
+    report::MemberReport,
+};
 use crate::{
     files, limits,
     operators::node_token,
+    query_log::ForgottenReport,
     quota::{QuotaNews, QuotaReceipt},
     registry::{ClusterId, NodeKey},
     vocabulary::ProblemCode,
@@ -178,6 +184,28 @@ impl MemberClient {
         let told = self.signed(to, self.http.post(format!("{}/v1/cluster/quota", to.address)));
         let told = told.timeout(limits::CLUSTER_PEER_PATIENCE).json(news);
         json(told.send().await.map_err(unanswered)?).await
+    }
+
+    /// Keys of hours, sealed to the key of the request.
+    ///
+    /// # Errors
+    /// If the node refuses or does not answer in time.
+    pub async fn hour_keys(
+        &self,
+        of: Callee<'_>,
+        request: &HourKeysRequest,
+    ) -> Result<HourKeysAnswer, ClientError> {
+        let asked = self.signed(of, self.http.post(format!("{}/v1/cluster/hour-keys", of.address)));
+        let asked = asked.timeout(limits::CLUSTER_HOUR_KEYS_PATIENCE).json(request);
+        json(asked.send().await.map_err(unanswered)?).await
+    }
+
+    /// What a node should have forgotten and has not. It reads a little of each file of its log.
+    ///
+    /// # Errors
+    /// If the node does not answer.
+    pub async fn forgotten(&self, of: Callee<'_>) -> Result<ForgottenReport, ClientError> {
+        json(self.get(of, "/v1/cluster/forgotten").send().await.map_err(unanswered)?).await
     }
 
     /// Joins with the token of an invite.

@@ -31,7 +31,7 @@ use super::{
     entry_keys::{ClusterKeys, RECEIVING, next_number, starts_at},
     identity::Identity,
     member::Member,
-    sealing::{self, Purpose},
+    sealing::{self, KeyOf, Purpose},
 };
 use crate::{
     clock::SharedClock,
@@ -162,7 +162,7 @@ impl KeyRotation {
     }
 
     fn purpose(&self, number: u32, node: NodeId) -> Purpose {
-        Purpose { cluster: self.identity.cluster, number, node }
+        Purpose { cluster: self.identity.cluster, key: KeyOf::Entries(number), node }
     }
 
     /// Stores the keys that were sealed to this node. Gives the number of one that it cannot open.
@@ -263,7 +263,7 @@ impl KeyRotation {
             let mut key = Zeroizing::new([0; 32]);
             ids::fill_random(key.as_mut());
             for member in members {
-                let purpose = Purpose { cluster, number, node: member.node };
+                let purpose = Purpose { cluster, key: KeyOf::Entries(number), node: member.node };
                 if let Some(sealed) = sealing::seal(purpose, &member.receiving, &key) {
                     rows.put(RowKind::EntryKey, &write_key(number, member.node), None, sealed);
                 }

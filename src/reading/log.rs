@@ -8,14 +8,12 @@ use super::{
 };
 use crate::{
     api::{
-        AuditRequest, AuditVerifyRequest, Call as _, FlipsRequest, ForgottenRequest, Page,
-        RecordFilter, SearchMeaning, SearchRequest, SegmentsRequest, VerifyRequest, page_limit,
+        AuditRequest, AuditVerifyRequest, Call as _, FlipsRequest, ForgottenAnswer,
+        ForgottenRequest, Page, RecordFilter, SearchMeaning, SearchRequest, SegmentsRequest,
+        VerifyRequest, page_limit,
     },
     audit::{self, Audited, Call, Filters, Listed},
-    query_log::{
-        Filter, FlipReport, ForgottenReport, LogRow, Search, SearchOutcome, SegmentSummary,
-        VerifyReport,
-    },
+    query_log::{Filter, FlipReport, LogRow, Search, SearchOutcome, SegmentSummary, VerifyReport},
 };
 
 /// Notes a search and begins it.
@@ -118,15 +116,15 @@ impl Answer for SegmentsRequest {
 
 /// What should be forgotten and is not: no records, no entry.
 impl Answer for ForgottenRequest {
-    type Answer = ForgottenReport;
+    type Answer = ForgottenAnswer;
 
     fn answer(
         &self,
         records: &Records,
         _: &str,
         _: &Stop,
-    ) -> Result<ForgottenReport, ReadingError> {
-        Ok(records.unaudited().prove_forgotten()?)
+    ) -> Result<ForgottenAnswer, ReadingError> {
+        Ok(records.forgotten()?.into())
     }
 }
 

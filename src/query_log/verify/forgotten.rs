@@ -106,7 +106,7 @@ pub(crate) fn check(sources: &Sources) -> Result<ForgottenReport, ForgottenError
         let detail = format!("its hour began at {} and has expired", hour.start());
         Finding { what, name, detail }
     };
-    for hour in hours.iter().filter(|hour| due(**hour)) {
+    for hour in hours.keys().filter(|hour| due(**hour)) {
         findings.push(late(ForgottenKind::Key, hour.number().to_string(), *hour));
     }
     for detail in sources.keyring.loose_ends()? {
@@ -141,7 +141,7 @@ pub(crate) fn check(sources: &Sources) -> Result<ForgottenReport, ForgottenError
         at: now,
         horizon: now.minus(sources.retention),
         keys: hours.len(),
-        oldest_key: hours.first().map(|hour| hour.start()),
+        oldest_key: hours.keys().next().map(|hour| hour.start()),
         files: listing.names.len(),
         opened,
         oldest_record,

@@ -15,7 +15,7 @@ use crate::redacted::redacted_debug;
 pub struct ClusterId(pub [u8; 16]);
 
 /// A node of a cluster.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(pub u64);
 
 /// Bytes of a signature.
@@ -37,6 +37,8 @@ pub enum Statement<'a> {
     Entry(&'a [u8]),
     /// It calls the node of this number, in this cluster.
     Call(ClusterId, NodeId),
+    /// It asks the node of this number, in this cluster, for keys of hours, and made this key to receive them.
+    HourKeys(ClusterId, NodeId, &'a [u8; 32]),
 }
 
 impl Statement<'_> {
@@ -47,6 +49,10 @@ impl Statement<'_> {
             }
             Self::Call(cluster, node) => {
                 [&b"dispatchd call"[..], &cluster.0, &node.0.to_be_bytes()].concat()
+            }
+            Self::HourKeys(cluster, node, receiving) => {
+                let begin = &b"dispatchd hour keys"[..];
+                [begin, &cluster.0, &node.0.to_be_bytes(), receiving].concat()
             }
         }
     }
@@ -95,6 +101,7 @@ mod tests {
             Statement::Call(ClusterId([0; 16]), NodeId(4)),
             Statement::Entry(&call.bytes()),
             Statement::Entry(b""),
+            Statement::HourKeys(ClusterId([3; 16]), NodeId(4), &[5; 32]),
         ] {
             assert!(!own.public().has_signed(another, &signature));
         }

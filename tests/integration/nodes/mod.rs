@@ -7,6 +7,7 @@ mod days;
 mod encrypted;
 mod examined;
 mod forgetting;
+mod hour_keys;
 mod interrupted;
 mod joining;
 mod leaving;
