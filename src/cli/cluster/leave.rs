@@ -6,7 +6,7 @@ use clap::Args;
 use super::files::StoppedNode;
 use crate::{
     cli::{client::block_on, config::ConfigFile, note::note},
-    cluster::{self},
+    cluster,
     files::OsDisk,
     shared_log::{Head, SharedLog as _, etcd::Etcd},
 };

@@ -283,7 +283,7 @@ fn a_thief_with_one_disk_and_all_traffic_opens_nothing_of_day_1_after_day_31() {
             files
                 .iter()
                 .filter(|it| it.len() < 200)
-                .flat_map(|it| it.windows(32).map(|it| it.try_into().unwrap())),
+                .flat_map(|it| it.windows(32).map(|it| <[u8; 32]>::try_from(it).unwrap())),
         );
         let secrets: Vec<_> = secrets.into_iter().collect();
         let of_day_1: Vec<_> = world.wire.iter().take(100).cloned().collect();
