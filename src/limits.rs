@@ -449,6 +449,22 @@ pub const CLUSTER_KEY_AGE_MAX: Duration = Duration::from_secs(30 * 24 * 3_600);
 pub const CLUSTER_KEY_AGE_MIN: Duration = Duration::from_secs(2 * 24 * 3_600);
 /// How long a node does not use a new key because another node may not have it yet.
 pub const CLUSTER_KEY_PATIENCE: Duration = Duration::from_secs(10);
+/// Keys of hours in one answer to another node. It asks again at once if there are more.
+pub const CLUSTER_HOUR_KEYS_MAX: usize = if cfg!(test) { 16 } else { 512 };
+/// Bytes of a node's question for keys of hours: 64 nodes whose logs have a gap in every second hour of 30 days need half of it.
+pub const CLUSTER_HOUR_KEYS_BYTES_MAX: usize = 1 << 20;
+/// How long a node waits for keys of hours. The other one may have to pass the fence first.
+pub const CLUSTER_HOUR_KEYS_PATIENCE: Duration = Duration::from_secs(5);
+/// How far the clocks of two nodes may be apart that take keys of hours from each other: the holder dates the hour by its own clock. Nodes
+/// that take changes are much nearer, see [`CLUSTER_CLOCK_DIFFERENCE_MAX`].
+pub const CLUSTER_HOUR_KEY_CLOCK_MAX: Duration = Duration::from_secs(60);
+/// How far ahead of a node's clock an hour may begin whose key it takes. The log's own time may be ahead by an hour: it does not follow a
+/// small step back.
+pub const CLUSTER_HOUR_KEY_AHEAD_MAX: Duration = Duration::from_secs(2 * 3_600);
+/// Nodes of whose hours a node holds keys, those included that were removed in the last 30 days.
+pub const CLUSTER_KEYRINGS_MAX: usize = 2 * CLUSTER_MEMBERS_MAX;
+/// For how long an hour of a node may be held by no other node before `doctor` reports it.
+pub const CLUSTER_HOUR_UNSHARED_MAX: Duration = Duration::from_secs(600);
 /// How often a node looks for new keys of entries: as long as another node's changes may wait for one.
 pub const CLUSTER_KEYS_PAUSE: Duration = Duration::from_millis(200);
 /// How often entries that every node has applied are removed from the shared log.

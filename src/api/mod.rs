@@ -65,8 +65,8 @@ pub use crate::{
     audit::{Listed as AuditEntry, VerifyReport as AuditVerification},
     clock::ClockStatus,
     cluster::{
-        ClusterReport, EngineMember, JoinAnswer, JoinRequest, MemberReport, MemberState,
-        SharedKeys,
+        ClusterReport, EngineMember, ForgottenAnswer, HourKeysAnswer, HourKeysRequest, JoinAnswer,
+        JoinRequest, MemberReport, MemberState, NodeForgotten, SharedKeys,
     },
     query_log::{
         Flip, FlipReport, FlipSummary, ForgottenReport, LogRow, SegmentReport, SegmentSummary,

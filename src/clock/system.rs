@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use super::{
     machine::{Machine, SystemClock},
-    timestamp::{Era, Timestamp},
+    timestamp::{Era, Hour, Timestamp},
 };
 
 /// Where time comes from.
@@ -36,6 +36,16 @@ pub trait Clock: Send + Sync + fmt::Debug {
     /// corrected since. Negative if it was earlier.
     fn shift_us(&self, _era: Era) -> i64 {
         0
+    }
+
+    /// When an hour really began, as far as trusted time was corrected since.
+    fn began(&self, hour: Hour) -> Timestamp {
+        hour.start().moved(self.shift_us(hour.era()))
+    }
+
+    /// When the oldest possible content of an hour is as old as `retention`.
+    fn expiry(&self, hour: Hour, retention: Duration) -> Timestamp {
+        self.began(hour).plus(retention)
     }
 
     /// The latest trusted time that there was since an era began.

@@ -24,7 +24,7 @@ use super::{
 use crate::{
     clock::{Hour, Timestamp},
     envelope::{HourKey, KeyFiles, Keyring, KeyringError},
-    files::{self, SharedDisk},
+    files::SharedDisk,
     limits,
     registry::{EntryKey, EntryKeys},
 };
@@ -167,24 +167,6 @@ impl ClusterKeys {
     pub fn destroy(&self, numbers: &[u32]) -> Result<(), KeyringError> {
         let hours: Vec<_> = numbers.iter().copied().map(Hour::from_number).collect();
         self.keyring.prune(&hours)
-    }
-
-    /// Destroys all keys in `files`, and removes the files.
-    ///
-    /// # Errors
-    /// If a file cannot be written or removed.
-    pub fn remove(disk: SharedDisk, files: KeyFiles) -> Result<(), KeyringError> {
-        // One file without the other opens nothing.
-        if files.keyring.exists() && files.root_key.exists() {
-            let keyring = Keyring::open(disk, files.clone(), true)?;
-            let all: Vec<_> = keyring.hours().into_iter().collect();
-            keyring.prune(&all)?;
-        }
-        for path in [files.keyring, files.root_key] {
-            let removed = files::remove_if_exists(&path);
-            removed.map_err(|source| KeyringError::Io { path, source })?;
-        }
-        Ok(())
     }
 
     /// The public half of the newest receiving key, which is made if there is none. Durable before this returns.
@@ -354,7 +336,7 @@ mod tests {
         assert!(roots.path().join("root.key.cluster").exists());
         assert!(!ClusterKeys::directory(data.path()).join("root.key").exists());
         assert!(ClusterKeys::open(OsDisk::shared(), files.clone()).unwrap().is_some());
-        ClusterKeys::remove(OsDisk::shared(), files).unwrap();
+        Keyring::remove(&OsDisk::shared(), files).unwrap();
         assert_eq!(std::fs::read_dir(roots.path()).unwrap().count(), 0);
     }
 }

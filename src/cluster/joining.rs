@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     clock::SharedClock,
-    envelope::{KeyFiles, KeyringError},
+    envelope::{KeyFiles, Keyring, KeyringError},
     files::{self, AtomicFile, SharedDisk},
     limits,
     operators::inviter,
@@ -126,7 +126,7 @@ impl Candidate<'_> {
         }
         let marker = joining_marker(self.data);
         if marker.exists() {
-            ClusterKeys::remove(SharedDisk::clone(&self.disk), self.keys.clone())?;
+            Keyring::remove(&self.disk, self.keys.clone())?;
             let store = self.data.join(STORE);
             for path in [files::unfinished_name(&store), store] {
                 files::remove_if_exists(&path).map_err(io_at(&path))?;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! 1  change the registry, in one transaction     crash after: the server refuses to start until this is finished
-//! 2  destroy the keys of entries                 the same
+//! 2  destroy the keys of entries, and those of other nodes' hours: the same
 //! 3  remove cluster.json                         done
 //! ```
 //!
@@ -12,10 +12,11 @@ use std::path::{Path, PathBuf};
 
 use super::{
     entry_keys::ClusterKeys,
+    hour_keys::{MemberKeyFiles, MemberKeyrings},
     identity::{Identity, IdentityError},
 };
 use crate::{
-    envelope::{KeyFiles, KeyringError},
+    envelope::{Keyring, KeyringError},
     files::SharedDisk,
     operators::{CLUSTER_KINDS, remove_cluster},
     registry::{StoppedRegistry, StoreError},
@@ -38,15 +39,15 @@ pub enum LeavingError {
     Store(#[from] StoreError),
 }
 
-/// Has the data directory `data`, whose keys lie in `keys`, belong to no cluster. The caller has locked it. Returns the identity that it had, unless an
-/// interrupted run removed it.
+/// Has the data directory `data` belong to no cluster. `root_key` is the file of the log's root key, if the configuration names one. The
+/// caller has locked the directory. Returns the identity that it had, unless an interrupted run removed it.
 ///
 /// # Errors
 /// See [`LeavingError`]. Afterwards it can be run again.
 pub fn leave(
     data: &Path,
-    keys: KeyFiles,
-    disk: SharedDisk,
+    root_key: Option<&Path>,
+    disk: &SharedDisk,
     registry: &mut StoppedRegistry,
 ) -> Result<Option<Identity>, LeavingError> {
     let identity = Identity::read(data)?;
@@ -57,7 +58,8 @@ pub fn leave(
         remove_cluster(rows);
         Ok::<_, StoreError>(())
     })?;
-    ClusterKeys::remove(disk, keys)?;
+    Keyring::remove(disk, ClusterKeys::files(data, root_key))?;
+    MemberKeyrings::remove_all(disk, &MemberKeyFiles::new(data, root_key))?;
     Identity::remove(data)?;
     Ok(identity)
 }
@@ -68,10 +70,11 @@ mod tests {
 
     use super::*;
     use crate::{
-        clock::{ManualClock, SharedClock, Timestamp},
+        clock::{Hour, ManualClock, SharedClock, Timestamp},
         cluster::Founder,
+        envelope::HourKey,
         files::OsDisk,
-        registry::{self, RowKind},
+        registry::{self, NodeId, RowKind},
         shared_log::MemoryLog,
     };
 
@@ -85,7 +88,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (data, log) = (folder.path(), MemoryLog::new());
         let keys = ClusterKeys::files(data, None);
-        let refused = leave(data, keys.clone(), OsDisk::shared(), &mut open(data));
+        let refused = leave(data, None, &OsDisk::shared(), &mut open(data));
         assert!(matches!(refused, Err(LeavingError::NoMember(_))), "{refused:?}");
         let put = |rows: &mut crate::registry::Rows<'_>| {
             rows.put(RowKind::Operator, b"ann", None, vec![1]);
@@ -94,15 +97,20 @@ mod tests {
         open(data).change_rows(RowKind::Operator, put).unwrap();
         let (name, address) = ("a".to_owned(), "http://a:1".to_owned());
         let now = Timestamp::from_secs(1_800_000_000);
-        let files = keys.clone();
-        let founder = Founder { data, keys: files, disk: OsDisk::shared(), name, address, now };
+        let founder = Founder { data, keys, disk: OsDisk::shared(), name, address, now };
         let founded = founder.found(&mut open(data), &log, None).await.unwrap();
         // What a crash after the first step leaves: the second run finishes it.
         open(data).leave_log(&[], |_| Ok::<_, StoreError>(())).unwrap();
-        let left = leave(data, keys, OsDisk::shared(), &mut open(data)).unwrap();
+        let members = MemberKeyFiles::new(data, None);
+        let held = MemberKeyrings::open(OsDisk::shared(), members.clone()).unwrap();
+        let (other, hour) = (NodeId(7), Hour::from_number(500_000));
+        held.put(other, vec![(hour, hour, HourKey::of(&[1; 32]))]).unwrap();
+        assert!(members.of(other).keyring.exists());
+        let left = leave(data, None, &OsDisk::shared(), &mut open(data)).unwrap();
         assert!(left == Some(founded));
         assert!(Identity::read(data).unwrap().is_none());
         assert_eq!(fs::read_dir(ClusterKeys::directory(data)).unwrap().count(), 0);
+        assert!(!data.join("keys/members").exists());
         let registry = open(data);
         assert_eq!(registry.log_head(), None);
         let mut rows = Vec::new();

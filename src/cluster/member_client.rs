@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::{
     answer_lines::{AnswerLines, LinesError},
+    hour_keys::{HourKeysAnswer, HourKeysRequest},
     identity::Identity,
     member::Callee,
     report::MemberReport,
@@ -19,6 +20,7 @@ use crate::{
     clock::SharedClock,
     files, limits,
     operators::node_token,
+    query_log::ForgottenReport,
     quota::{QuotaNews, QuotaReceipt},
     registry::{ClusterId, NodeKey},
     vocabulary::ProblemCode,
@@ -238,6 +240,28 @@ impl MemberClient {
         let asked = asked.header("accept", accept).header("te", "trailers");
         let asked = self.signed(of, asked.header(ON_BEHALF, *operator));
         accepted(asked.send().await.map_err(unanswered)?).await
+    }
+
+    /// Keys of hours, sealed to the key of the request.
+    ///
+    /// # Errors
+    /// If the node refuses or does not answer in time.
+    pub async fn hour_keys(
+        &self,
+        of: Callee<'_>,
+        request: &HourKeysRequest,
+    ) -> Result<HourKeysAnswer, ClientError> {
+        let asked = self.signed(of, self.http.post(format!("{}/v1/cluster/hour-keys", of.address)));
+        let asked = asked.timeout(limits::CLUSTER_HOUR_KEYS_PATIENCE).json(request);
+        json(asked.send().await.map_err(unanswered)?).await
+    }
+
+    /// What a node should have forgotten and has not. It reads a little of each file of its log.
+    ///
+    /// # Errors
+    /// If the node does not answer.
+    pub async fn forgotten(&self, of: Callee<'_>) -> Result<ForgottenReport, ClientError> {
+        json(self.get(of, "/v1/cluster/forgotten").send().await.map_err(unanswered)?).await
     }
 
     /// Joins with the token of an invite.

@@ -1,5 +1,5 @@
-//! A node of a cluster: its configuration, its identity, the keys of the log's entries, the rows about members, and what the members
-//! ask each other.
+//! A node of a cluster: its configuration, its identity, the keys of entries and of other nodes' hours, the rows about members, and what
+//! the members ask each other.
 //!
 //! A cluster is several nodes that serve one directory. Their registries apply one shared log, which lies in etcd. Each node keeps
 //! the whole registry. So a node's data directory without [`Identity`] and [`ClusterKeys`] is that of a single machine.
@@ -7,12 +7,16 @@
 //! etcd keeps deleted values in its files. So each entry is encrypted under a key that only the members have. [`ClusterKeys`] holds
 //! this node's copy of the keys in a keyring of its own, and [`KeyRotation`] changes and destroys them. A node that joins gets the keys
 //! and a copy of the store from another one.
+//!
+//! Each node also holds the keys of the hours of all other nodes' logs: see [`HourKeys`].
 
 mod answer_lines;
 mod clocks;
 mod config;
 mod entry_keys;
+mod forgetting;
 mod founding;
+mod hour_keys;
 mod identity;
 mod joining;
 mod key_rows;
@@ -31,7 +35,12 @@ mod trimming;
 pub use answer_lines::{AnswerLines, LinesError};
 pub use config::{Config, Fence, is_member_address};
 pub use entry_keys::ClusterKeys;
+pub use forgetting::{ForgottenAnswer, NodeForgotten, forgotten_by_others};
 pub use founding::{Founder, FoundingError};
+pub use hour_keys::{
+    HourKeyExchange, HourKeys, HourKeysAnswer, HourKeysError, HourKeysRequest, HourRanges,
+    MemberKeyFiles, MemberKeyrings, SealedHourKey, UnsharedHour, WantedKeys,
+};
 pub use identity::{IDENTITY_FILE_NAME, Identity, IdentityError};
 pub use joining::{Candidate, JoinError};
 pub use key_rows::KeyRows;

@@ -140,12 +140,12 @@ impl Peers {
     }
 
     /// The nodes of the cluster, by the rows of this node.
-    fn members(&self) -> Vec<Member> {
+    pub fn members(&self) -> Vec<Member> {
         Member::all(&self.shared.registry)
     }
 
     /// The other nodes of the cluster, by the rows of this node.
-    pub(super) fn others(&self) -> Vec<Member> {
+    pub fn others(&self) -> Vec<Member> {
         self.members().into_iter().filter(|member| !self.is_own(member)).collect()
     }
 

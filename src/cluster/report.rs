@@ -1,5 +1,6 @@
 //! What a node tells the others of itself, and what is known of all nodes.
 
+use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -134,4 +135,10 @@ impl ClusterReport {
 /// A node's number as it is shown.
 pub fn shown(node: NodeId) -> String {
     format!("{:016x}", node.0)
+}
+
+/// The node whose number is shown so. None if it is none's.
+pub(super) fn node_of(text: &str) -> Option<NodeId> {
+    let bytes = HEXLOWER.decode(text.as_bytes()).ok()?;
+    Some(NodeId(u64::from_be_bytes(bytes.try_into().ok()?)))
 }

@@ -35,7 +35,7 @@ use super::{
     identity::Identity,
     key_rows::{self, KeyRows},
     member::Member,
-    sealing::{self, Purpose},
+    sealing::{self, KeyOf, Purpose},
 };
 use crate::{
     clock::{SharedClock, Timestamp},
@@ -154,7 +154,7 @@ impl KeyRotation {
     }
 
     fn purpose(&self, number: u32, node: NodeId) -> Purpose {
-        Purpose { cluster: self.identity.cluster, number, node }
+        Purpose { cluster: self.identity.cluster, key: KeyOf::Entries(number), node }
     }
 
     /// Stores the keys that were sealed to this node. Gives the number of one that it cannot open.
@@ -274,7 +274,7 @@ impl KeyRotation {
             let mut key = Zeroizing::new([0; 32]);
             ids::fill_random(key.as_mut());
             for Member { node, receiving, .. } in &members {
-                let purpose = Purpose { cluster, number, node: *node };
+                let purpose = Purpose { cluster, key: KeyOf::Entries(number), node: *node };
                 if let Some(sealed) = sealing::seal(purpose, receiving, &key) {
                     rows.put(RowKind::EntryKey, &key_rows::sealed_to(number, *node), None, sealed);
                 }

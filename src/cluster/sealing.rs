@@ -1,4 +1,4 @@
-//! A key of entries, sealed to one member: X25519, HKDF-SHA256, AES-256-GCM.
+//! A key, sealed to one member: X25519, HKDF-SHA256, AES-256-GCM.
 //!
 //! ```text
 //! 32  public half of a key pair that is made for this alone
@@ -15,24 +15,42 @@ use aws_lc_rs::{
 };
 use zeroize::Zeroizing;
 
-use crate::registry::{ClusterId, NodeId};
+use crate::{
+    clock::Hour,
+    registry::{ClusterId, NodeId},
+};
 
 const KEY_BYTES: usize = 32;
-const INFO: &[u8] = b"dispatchd key of entries";
-
 /// What a sealed key is about: it is good for nothing else.
 #[derive(Clone, Copy)]
 pub(super) struct Purpose {
     pub(super) cluster: ClusterId,
-    /// The number of the key.
-    pub(super) number: u32,
-    /// The member.
+    pub(super) key: KeyOf,
+    /// The member that it is sealed to.
     pub(super) node: NodeId,
+}
+
+/// Which key is sealed.
+#[derive(Clone, Copy)]
+pub(super) enum KeyOf {
+    /// The key of entries with this number.
+    Entries(u32),
+    /// The key of an hour of this node's log.
+    Hour(NodeId, Hour),
 }
 
 impl Purpose {
     fn bytes(self) -> Vec<u8> {
-        [INFO, &self.cluster.0, &self.number.to_be_bytes(), &self.node.0.to_be_bytes()].concat()
+        let (cluster, to) = (&self.cluster.0[..], self.node.0.to_be_bytes());
+        match self.key {
+            KeyOf::Entries(number) => {
+                [b"dispatchd key of entries", cluster, &number.to_be_bytes(), &to].concat()
+            }
+            KeyOf::Hour(origin, hour) => {
+                let (origin, hour) = (origin.0.to_be_bytes(), hour.number().to_be_bytes());
+                [b"dispatchd key of an hour", cluster, &origin, &hour, &to].concat()
+            }
+        }
     }
 }
 
@@ -96,14 +114,16 @@ mod tests {
 
     #[test]
     fn a_key_is_opened_by_its_member_for_its_purpose_only() {
-        let purpose = Purpose { cluster: ClusterId([1; 16]), number: 2, node: NodeId(3) };
+        let purpose =
+            Purpose { cluster: ClusterId([1; 16]), key: KeyOf::Entries(2), node: NodeId(3) };
         let (private, other) = ([4; 32], [5; 32]);
         let sealed = seal(purpose, &public_half(&private), &[6; 32]).unwrap();
         assert_eq!(open(purpose, &private, &sealed), Some(Zeroizing::new([6; 32])));
         assert_eq!(open(purpose, &other, &sealed), None);
         for wrong in [
             Purpose { cluster: ClusterId([0; 16]), ..purpose },
-            Purpose { number: 0, ..purpose },
+            Purpose { key: KeyOf::Entries(0), ..purpose },
+            Purpose { key: KeyOf::Hour(NodeId(3), Hour::from_number(2)), ..purpose },
             Purpose { node: NodeId(0), ..purpose },
         ] {
             assert_eq!(open(wrong, &private, &sealed), None);
@@ -115,5 +135,21 @@ mod tests {
             assert_eq!(open(purpose, &private, &sealed[..at]), None, "{at} bytes");
         }
         assert_eq!(seal(purpose, &[0; 32], &[6; 32]), None, "no key of anybody");
+    }
+
+    #[test]
+    fn the_key_of_an_hour_is_that_of_one_node_and_hour() {
+        let key = KeyOf::Hour(NodeId(2), Hour::from_number(3));
+        let purpose = Purpose { cluster: ClusterId([1; 16]), key, node: NodeId(4) };
+        let sealed = seal(purpose, &public_half(&[5; 32]), &[6; 32]).unwrap();
+        assert_eq!(open(purpose, &[5; 32], &sealed), Some(Zeroizing::new([6; 32])));
+        for key in [
+            KeyOf::Hour(NodeId(3), Hour::from_number(3)),
+            KeyOf::Hour(NodeId(2), Hour::from_number(2)),
+            KeyOf::Entries(3),
+        ] {
+            assert_eq!(open(Purpose { key, ..purpose }, &[5; 32], &sealed), None);
+        }
+        assert_eq!(open(Purpose { node: NodeId(5), ..purpose }, &[5; 32], &sealed), None);
     }
 }

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     api::{Check, DoctorReport},
     clock::TrustedClock,
-    cluster::ClusterReport,
+    cluster::{ClusterReport, UnsharedHour},
     config::Config,
     operators::Operators,
     query_log::CopyFigures,
@@ -43,6 +43,8 @@ struct Running {
 pub struct ClusterFacts {
     /// The nodes.
     pub nodes: ClusterReport,
+    /// The oldest hour of this node whose key no other one holds.
+    pub unshared: Option<UnsharedHour>,
     /// What etcd says of itself.
     ///
     /// # Errors
@@ -107,9 +109,10 @@ impl Deployment {
         }
         findings.extend(self.certificate.check(clock.wall));
         findings.extend(certificate::of_cluster(&config.cluster, clock.wall));
-        if let Some(ClusterFacts { nodes, engine }) = cluster {
+        if let Some(ClusterFacts { nodes, unshared, engine }) = cluster {
             findings.extend(engine::judge(config.cluster.fence, engine));
             findings.extend(nodes::judge(nodes));
+            findings.extend(unshared.and_then(nodes::judge_unshared));
         }
         findings.extend(network::judge(config));
         findings.extend(network::judge_unnamed(unnamed_proxies));

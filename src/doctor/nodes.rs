@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     api::{Check, Finding},
-    cluster::{ClusterReport, MemberState},
+    cluster::{ClusterReport, MemberState, UnsharedHour},
     limits,
 };
 
@@ -25,6 +25,19 @@ pub(super) fn judge(report: &ClusterReport) -> Vec<Finding> {
     });
     let others = report.members.iter().filter(|member| member.name != *own);
     held.chain(others.flat_map(|member| judge_other(own, member))).collect()
+}
+
+/// Judges that no other node holds the key of an hour of this one.
+pub(super) fn judge_unshared(hour: UnsharedHour) -> Option<Finding> {
+    let UnsharedHour { began, lasted } = hour;
+    let is_long = limits::CLUSTER_HOUR_UNSHARED_MAX <= lasted;
+    let what = format!(
+        "for {} minutes no other node has held the key of this node's hour that began at {began}: if this machine is lost, no copy of \
+         that hour can be read",
+        lasted.as_secs() / 60
+    );
+    let to_do = "the runbook of the alert DispatchdHourKeyUnshared says what to do";
+    is_long.then(|| Finding::warning(Check::Nodes, what, to_do))
 }
 
 fn judge_other(own: &str, member: &MemberState) -> Vec<Finding> {
@@ -56,7 +69,7 @@ fn judge_other(own: &str, member: &MemberState) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::Severity;
+    use crate::{api::Severity, clock::Timestamp};
 
     fn node(name: &str) -> MemberState {
         MemberState {
@@ -80,6 +93,20 @@ mod tests {
             ClusterReport { cluster, node: "a".to_owned(), held, members, engine: Vec::new() };
         let found = judge(&report).into_iter();
         found.map(|finding| (finding.severity, finding.what)).collect()
+    }
+
+    #[test]
+    fn an_hour_that_nobody_else_holds_is_found_after_ten_minutes() {
+        let judged = |seconds| {
+            let lasted = Duration::from_secs(seconds);
+            judge_unshared(UnsharedHour { began: Timestamp::from_secs(1_795_420_800), lasted })
+        };
+        assert!(judged(599).is_none());
+        let what = judged(660).unwrap().what;
+        assert!(
+            what.starts_with("for 11 minutes") && what.contains("2026-11-23T08:00:00"),
+            "{what}"
+        );
     }
 
     #[test]

@@ -71,10 +71,8 @@ fn free(space: Space, config: &Config) -> u64 {
 
 fn log_facts(log: &Path, clock: &dyn Clock, retention: Duration) -> std::io::Result<LogFacts> {
     let (now, hours) = (clock.now(), query_log::bytes_by_hour(log)?);
-    let hours: Vec<(Timestamp, u64)> = hours
-        .into_iter()
-        .map(|(hour, bytes)| (hour.start().moved(clock.shift_us(hour.era())), bytes))
-        .collect();
+    let hours: Vec<(Timestamp, u64)> =
+        hours.into_iter().map(|(hour, bytes)| (clock.began(hour), bytes)).collect();
     let of_last_day = hours.iter().filter(|(start, _)| now.since(*start) <= DAY);
     Ok(LogFacts {
         total: hours.iter().map(|(_, bytes)| bytes).sum(),

@@ -14,14 +14,22 @@
 //! After an error in the middle the next change reads both files again, as a start does, and writes them again: what was read
 //! may not be durable.
 
-use std::{collections::BTreeSet, sync::Mutex};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Mutex,
+    time::Duration,
+};
 
 use super::{
     key_files::{KeyFiles, KeyringError, Keys},
-    keyring_format::{Entries, HourKey},
+    keyring_format::{DatedKey, Entries, HourKey},
     root_key::RootKey,
 };
-use crate::{clock::Hour, files::SharedDisk, lock::lock};
+use crate::{
+    clock::{Clock, Hour},
+    files::{self, SharedDisk},
+    lock::lock,
+};
 
 /// The keys of the hours that are alive.
 #[derive(Debug)]
@@ -72,7 +80,7 @@ impl Keyring {
 
     /// The key of an hour, if it is alive.
     pub fn get(&self, hour: Hour) -> Option<HourKey> {
-        lock(&self.entries).get(&hour).cloned()
+        lock(&self.entries).get(&hour).map(|it| it.key.clone())
     }
 
     /// The hours that are alive.
@@ -80,12 +88,27 @@ impl Keyring {
         lock(&self.entries).keys().copied().collect()
     }
 
-    /// The hours of the keyring as it lies on disk at this moment, whatever this process knows.
-    pub fn reread(&self) -> Result<BTreeSet<Hour>, KeyringError> {
+    /// The same hours, each with the hour that dates its key: the key is destroyed when that one expires. An hour of this machine dates
+    /// its own key. That of another machine is dated by what this machine's clock showed.
+    pub fn dates(&self) -> BTreeMap<Hour, Hour> {
+        dates(&lock(&self.entries))
+    }
+
+    /// The hours whose keys have expired by trusted time, which must be destroyed. None if trusted time jumped meanwhile: destruction is
+    /// final, so the next call decides.
+    pub fn expired(&self, clock: &dyn Clock, retention: Duration) -> Option<Vec<Hour>> {
+        let (now, era) = clock.stamp();
+        let dates = self.dates().into_iter();
+        let due = dates.filter(|(_, dated)| clock.expiry(*dated, retention) <= now);
+        let due = due.map(|(hour, _)| hour).collect();
+        (clock.stamp().1 == era).then_some(due)
+    }
+
+    /// What [`Self::dates`] would give of the keyring as it lies on disk at this moment, whatever this process knows.
+    pub fn reread(&self) -> Result<BTreeMap<Hour, Hour>, KeyringError> {
         // Under the lock, so that this process is not in mid-change.
         let _state = lock(&self.state);
-        let keys = self.files.read()?;
-        Ok(keys.entries.into_keys().collect())
+        Ok(dates(&self.files.read()?.entries))
     }
 
     /// What a finished change of the keys does not leave, as sentences: a second root key, unfinished files.
@@ -100,14 +123,23 @@ impl Keyring {
             return Ok(key);
         }
         // Another thread may have made it since.
-        self.add(|entries| entries.entry(hour).or_insert_with(HourKey::random).clone())
+        let new = || DatedKey { key: HourKey::random(), dated: hour };
+        self.add(|entries| entries.entry(hour).or_insert_with(new).key.clone())
     }
 
     /// Takes keys over that were made elsewhere, durable before this returns. An hour that has a key keeps it.
     pub fn put(&self, keys: impl IntoIterator<Item = (Hour, HourKey)>) -> Result<(), KeyringError> {
+        self.put_dated(keys.into_iter().map(|(hour, key)| (hour, hour, key)))
+    }
+
+    /// The same for keys that another hour dates, the second one of each: see [`Self::dates`].
+    pub fn put_dated(
+        &self,
+        keys: impl IntoIterator<Item = (Hour, Hour, HourKey)>,
+    ) -> Result<(), KeyringError> {
         self.add(|entries| {
-            for (hour, key) in keys {
-                entries.entry(hour).or_insert(key);
+            for (hour, dated, key) in keys {
+                entries.entry(hour).or_insert(DatedKey { key, dated });
             }
         })
     }
@@ -149,6 +181,25 @@ impl Keyring {
         Ok(())
     }
 
+    /// Destroys all keys in `files`, and removes the files.
+    ///
+    /// # Errors
+    /// If a file cannot be written or removed. The same call finishes it.
+    pub fn remove(disk: &SharedDisk, files: KeyFiles) -> Result<(), KeyringError> {
+        // One file without the other opens nothing.
+        if files.keyring.exists() && files.root_key.exists() {
+            let keyring = Self::open(SharedDisk::clone(disk), files.clone(), true)?;
+            let all: Vec<_> = keyring.hours().into_iter().collect();
+            keyring.prune(&all)?;
+        }
+        for path in [files.keyring, files.root_key] {
+            let removed = files::if_exists(disk.unlink(&path))
+                .and_then(|_| files::if_exists(disk.sync_dir(files::parent(&path))));
+            removed.map_err(|source| KeyringError::Io { path, source })?;
+        }
+        Ok(())
+    }
+
     fn certain(&self, disk: &SharedDisk, state: &mut State) -> Result<(), KeyringError> {
         if state.is_uncertain {
             let Keys { root, entries } = self.files.finish_change(disk)?;
@@ -161,4 +212,8 @@ impl Keyring {
     fn disk(&self) -> Result<&SharedDisk, KeyringError> {
         self.disk.as_ref().ok_or_else(|| KeyringError::ReadOnly(self.files.keyring.clone()))
     }
+}
+
+fn dates(entries: &Entries) -> BTreeMap<Hour, Hour> {
+    entries.iter().map(|(hour, it)| (*hour, it.dated)).collect()
 }

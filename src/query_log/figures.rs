@@ -32,7 +32,7 @@ impl QueryLog {
     pub fn ages(&self) -> LogAges {
         let sources = &self.shared.sources;
         let hours = sources.keyring.hours();
-        let corrected = |hour: &Hour| hour.start().moved(sources.clock.shift_us(hour.era()));
+        let corrected = |hour: &Hour| sources.clock.began(*hour);
         LogAges {
             oldest_key: hours.iter().map(corrected).min(),
             retention: sources.retention,

@@ -32,15 +32,11 @@ pub(super) fn tick(
     disk: &dyn Disk,
     finish_hours: impl FnOnce(&[Hour]),
 ) -> RetentionOutcome {
-    let Sources { catalog, keyring, clock, .. } = sources;
-    let (now, era) = clock.stamp();
+    let Sources { catalog, keyring, clock, retention } = sources;
+    let now = clock.now();
     let is_due = |hour: &Hour| sources.expiry(*hour) <= now;
     let mut outcome = RetentionOutcome::default();
-    let due: Vec<Hour> = keyring.hours().into_iter().filter(is_due).collect();
-    if clock.stamp().1 != era {
-        // Trusted time jumped meanwhile. Destruction is final, so the next tick decides.
-        return outcome;
-    }
+    let Some(due) = keyring.expired(&**clock, *retention) else { return outcome };
     if !due.is_empty() {
         finish_hours(&due);
         if let Err(error) = keyring.prune(&due) {

@@ -12,16 +12,13 @@ use super::{
 };
 use crate::{
     api::{
-        AuditRequest, AuditVerifyRequest, Call as _, FlipsRequest, ForgottenRequest, FoundRow,
-        Invalid, Page, PagePlace, RecordFilter, SearchMeaning, SearchRequest, SegmentsRequest,
-        VerifyRequest, page_limit,
+        AuditRequest, AuditVerifyRequest, Call as _, FlipsRequest, ForgottenAnswer,
+        ForgottenRequest, FoundRow, Invalid, Page, PagePlace, RecordFilter, SearchMeaning,
+        SearchRequest, SegmentsRequest, VerifyRequest, page_limit,
     },
     audit::{self, Audited, Call, Filters, Listed},
     cluster::Others,
-    query_log::{
-        Cursor, Filter, FlipReport, ForgottenReport, LogReader, Search, SegmentSummary,
-        VerifyReport,
-    },
+    query_log::{Cursor, Filter, FlipReport, LogReader, Search, SegmentSummary, VerifyReport},
 };
 
 /// The rows of a search in one log, or in the logs of all nodes.
@@ -230,15 +227,15 @@ impl Answer for SegmentsRequest {
 
 /// What should be forgotten and is not: no records, no entry.
 impl Answer for ForgottenRequest {
-    type Answer = ForgottenReport;
+    type Answer = ForgottenAnswer;
 
     fn answer(
         &self,
         records: &Records,
         _: &str,
         _: &Stop,
-    ) -> Result<ForgottenReport, ReadingError> {
-        Ok(records.unaudited().prove_forgotten()?)
+    ) -> Result<ForgottenAnswer, ReadingError> {
+        Ok(records.forgotten()?.into())
     }
 }
 

@@ -6,11 +6,14 @@ use crate::{
     api::{self, Expiring, Invalid, Scope},
     audit::{Audit, AuditError, Audited, Call, Filters},
     clock::{ClockFileError, ClockStatus, SharedClock, Timestamp, TrustedClock},
-    cluster::Others,
+    cluster::{HourKeys, MemberKeyFiles, MemberKeyrings, Others},
     dispatch::{self, Dispatch},
-    envelope::KeyFiles,
+    envelope::{KeyFiles, KeyringError},
     limits,
-    query_log::{CopyOptions, ForgottenError, LogReader, OpenError, QueryLog, ReadError},
+    query_log::{
+        CopyOptions, Finding, ForgottenError, ForgottenReport, LogReader, OpenError, QueryLog,
+        ReadError,
+    },
 };
 
 /// Why a call gives nothing, or not everything.
@@ -69,6 +72,11 @@ impl DataFiles {
             None => reader,
         })
     }
+
+    fn unforgotten(&self) -> Result<Vec<Finding>, KeyringError> {
+        let files = MemberKeyFiles::new(&self.data, self.root_key.as_deref());
+        MemberKeyrings::open_read_only(files)?.unforgotten(&*self.clock, self.retention)
+    }
 }
 
 /// The query log and the audit log of a running server, or of a data directory. Cheap to clone. Its calls read and write
@@ -84,19 +92,20 @@ pub struct Records {
 
 #[derive(Clone)]
 enum Source {
-    Server { log: QueryLog, dispatch: Dispatch },
+    Server { log: QueryLog, dispatch: Dispatch, hour_keys: Option<HourKeys> },
     Files { log: LogReader, files: Arc<DataFiles> },
 }
 
 impl Records {
-    /// Those of a running server. `dispatch` says what would be answered now.
+    /// Those of a running server. `dispatch` says what would be answered now. A node of a cluster has `hour_keys`.
     pub const fn of_server(
         log: QueryLog,
         audit: Audit,
         dispatch: Dispatch,
+        hour_keys: Option<HourKeys>,
         clock: SharedClock,
     ) -> Self {
-        Self { source: Source::Server { log, dispatch }, audit, clock, others: None }
+        Self { source: Source::Server { log, dispatch, hour_keys }, audit, clock, others: None }
     }
 
     /// The same on a node of a cluster: a call is answered over all nodes.
@@ -224,6 +233,21 @@ impl Records {
             Source::Server { dispatch, .. } => dispatch.config(),
             Source::Files { files, .. } => &files.dispatch,
         }
+    }
+
+    /// What this machine should have forgotten and has not: of its log, and of the keys of other nodes' hours.
+    pub fn forgotten(&self) -> Result<ForgottenReport, ReadingError> {
+        let mut report = self.unaudited().prove_forgotten()?;
+        let of_others = match &self.source {
+            Source::Server { hour_keys: None, .. } => Vec::new(),
+            Source::Server { hour_keys: Some(keys), .. } => {
+                keys.unforgotten().map_err(ForgottenError::from)?
+            }
+            Source::Files { files, .. } => files.unforgotten().map_err(ForgottenError::from)?,
+        };
+        report.proved &= of_others.is_empty();
+        report.findings.extend(of_others);
+        Ok(report)
     }
 
     /// A reader without an entry: only for what gives no record away, such as sizes of segments.

@@ -9,6 +9,7 @@ use super::{copies::copy_options, node::NodeParts, space::RegistrySpace};
 use crate::{
     audit::Audit,
     clock::{SharedClock, TrustedClock},
+    cluster::{HourKeys, MemberKeyFiles, MemberKeyrings},
     config::Config,
     dispatch::Dispatch,
     envelope::KeyFiles,
@@ -91,7 +92,7 @@ impl Modules {
             space: Arc::clone(&self.directories),
             certificate: tls.map(|tls| Arc::clone(&tls.certificate)),
             fence: self.fence.clone(),
-            peers: self.node.as_ref().map(|node| node.peers.clone()),
+            node: self.node.as_ref().map(|node| (node.peers.clone(), node.hour_keys.clone())),
         }
     }
 }
@@ -141,7 +142,13 @@ pub(super) fn open(
         .context("opening the delivery of codes")?;
     let deliveries = routes.pauses();
     let codes = routes.codes_sent();
-    let node = node.and_then(|(member, parts)| Some(parts?.node(&member, &registry, clock, &key)));
+    let node = match node {
+        Some((member, Some(parts))) => {
+            let hour_keys = open_hour_keys(config, clock, keys_disk, &log, &parts)?;
+            Some(parts.node(&member, &registry, clock, &key, hour_keys))
+        }
+        _ => None,
+    };
     let ownership = VerificationService::new(
         Arc::clone(&registry),
         Arc::new(routes),
@@ -173,6 +180,23 @@ pub(super) fn open(
         fence,
         node,
     })
+}
+
+/// The keys of hours of a node of a cluster. What has expired is destroyed.
+fn open_hour_keys(
+    config: &Config,
+    clock: &SharedClock,
+    keys_disk: &SharedDisk,
+    log: &QueryLog,
+    parts: &NodeParts,
+) -> anyhow::Result<HourKeys> {
+    let files = MemberKeyFiles::new(&config.server.data, config.keys.root_key.as_deref());
+    let (identity, clock) = (parts.identity.clone(), Arc::clone(clock));
+    MemberKeyrings::open(Arc::clone(keys_disk), files)
+        .and_then(|members| {
+            HourKeys::open(identity, log.keyring(), members, clock, config.log.retention)
+        })
+        .context("opening the keys of another node's hours; if they are damaged, move that node's directory below keys/members away")
 }
 
 /// With the fence before its calls, if it follows a shared log.

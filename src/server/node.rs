@@ -2,12 +2,14 @@
 
 use std::{path::Path, sync::Arc};
 
-use futures_util::future::join;
+use futures_util::future::join3;
 use zeroize::Zeroizing;
 
 use crate::{
     clock::SharedClock,
-    cluster::{self, ClusterKeys, Identity, MemberClient, Peers, QuotaExchange},
+    cluster::{
+        self, ClusterKeys, HourKeyExchange, HourKeys, Identity, MemberClient, Peers, QuotaExchange,
+    },
     files::SharedDisk,
     http::operator::ClusterNode,
     quota::Quota,
@@ -60,24 +62,26 @@ impl NodeParts {
         registry: &Arc<Registry>,
         clock: &SharedClock,
         key: &HashKey,
+        hour_keys: HourKeys,
     ) -> ClusterNode {
         let Self { identity, keys, client, engine } = self;
         let (registry, log) = (Arc::clone(registry), Arc::clone(&member.log));
         let (cluster, own) = (identity.cluster, identity.node);
         let peers = Peers::new(identity, registry, log, Arc::clone(clock), client);
         let verification = Arc::new(Zeroizing::new(*key.reveal()));
-        ClusterNode { cluster, node: own, keys, verification, peers, engine }
+        ClusterNode { cluster, node: own, keys, verification, peers, hour_keys, engine }
     }
 }
 
-/// Asks the other nodes, and tells them of quotas, on the current runtime until the stop.
+/// Asks the other nodes, also for keys of hours, and tells them of quotas, on the current runtime until the stop.
 pub(super) fn spawn_peers(node: &ClusterNode, quota: &Arc<Quota>, shutdown: &Shutdown) {
     let (peers, stop) = (node.peers.clone(), shutdown.clone());
-    let exchange = QuotaExchange::new(Arc::clone(quota), node.peers.clone());
+    let quotas = QuotaExchange::new(Arc::clone(quota), node.peers.clone());
+    let hour_keys = HourKeyExchange::new(node.hour_keys.clone(), node.peers.clone());
     shutdown.spawn("peers", async move {
         tokio::select! {
             () = stop.stopping() => {}
-            ((), ()) = join(peers.run(), exchange.run()) => {}
+            ((), (), ()) = join3(peers.run(), quotas.run(), hour_keys.run()) => {}
         }
     });
 }

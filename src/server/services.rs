@@ -51,7 +51,9 @@ impl Services {
             fence: modules.fence.clone(),
         };
         let (audit, dispatch) = (modules.audit.clone(), modules.dispatch.clone());
-        let records = Records::of_server(modules.log.clone(), audit, dispatch, Arc::clone(&clock));
+        let hour_keys = modules.node.as_ref().map(|node| node.hour_keys.clone());
+        let log = modules.log.clone();
+        let records = Records::of_server(log, audit, dispatch, hour_keys, Arc::clone(&clock));
         let others = modules.node.as_ref().map(|node| Others::new(node.peers.clone()));
         let records = records.in_cluster(others);
         let operators = Arc::clone(&modules.operators);

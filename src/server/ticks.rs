@@ -14,7 +14,7 @@ use crate::{
     audit::Audit,
     background::{lower_priority, spawn_tick},
     clock::TrustedClock,
-    http::tls::Certificate,
+    http::{operator::ClusterNode, tls::Certificate},
     limits,
     query_log::QueryLog,
     registry::Registry,
@@ -61,8 +61,13 @@ pub(super) fn spawn(
             let _ = clock.save();
         }
     });
-    let (log, audit) = (modules.log.clone(), modules.audit.clone());
-    spawn_tick(shutdown, "retention", RETENTION_TICK, move || retention(&log, &audit));
+    let (log, audit, node) = (modules.log.clone(), modules.audit.clone(), modules.node.clone());
+    spawn_tick(shutdown, "retention", RETENTION_TICK, move || {
+        retention(&log, &audit);
+        if let Some(node) = &node {
+            hour_keys_of_others(node);
+        }
+    });
     let (log, stop) = (modules.log.clone(), shutdown.clone());
     spawn_tick(shutdown, "sealing", SEALING_TICK, move || sealing(&log, &stop));
     let quota = Arc::clone(&modules.quota);
@@ -175,6 +180,18 @@ pub(super) fn sealing(log: &QueryLog, stop: &Shutdown) {
     if segments > 0 {
         let (before, after) = (outcome.bytes_before, outcome.bytes_after);
         tracing::info!(segments, records, before, after, "segments of the log were sealed");
+    }
+}
+
+/// Destroys what has expired of the keys of other nodes' hours, and logs it.
+fn hour_keys_of_others(node: &ClusterNode) {
+    let members: Vec<_> = node.peers.members().into_iter().map(|member| member.node).collect();
+    match node.hour_keys.destroy_expired(&members) {
+        Ok(0) => {}
+        Ok(keys) => tracing::info!(keys, "expired keys of other nodes' hours destroyed"),
+        Err(error) => {
+            tracing::error!(%error, "expired keys of other nodes' hours could not be destroyed; trying again at the next tick");
+        }
     }
 }
 

@@ -30,10 +30,13 @@ const NOT_AUDITED: &[&str] = &[
     "/v1/registry/import",
     // This says what is wrong with the deployment.
     "/v1/doctor",
-    // These tell how far each node is and what it charged. The others take the token of a node, which no person has.
+    // These tell how far each node is, what it charged, which hours it holds and what it should have forgotten.
+    // The others take the token of a node, which no person has.
     "/v1/cluster",
     "/v1/cluster/member",
     "/v1/cluster/quota",
+    "/v1/cluster/hour-keys",
+    "/v1/cluster/forgotten",
     "/v1/cluster/snapshot",
     "/v1/cluster/keys",
     // These return nothing about any person. (Who trusts the clock is noted all the same.)

@@ -6,7 +6,7 @@ use clap::Args;
 use super::files::StoppedNode;
 use crate::{
     cli::{client::block_on, config::ConfigFile, note::note},
-    cluster::{self, ClusterKeys},
+    cluster,
     files::OsDisk,
     shared_log::{Head, SharedLog as _, etcd::Etcd},
 };
@@ -27,8 +27,8 @@ impl Leave {
         if let Some(applied) = node.registry.log_head().filter(|_| !self.behind) {
             refuse_if_behind(&node.config.cluster, applied)?;
         }
-        let keys = ClusterKeys::files(&data, node.config.keys.root_key.as_deref());
-        let left = cluster::leave(&data, keys, OsDisk::shared(), &mut node.registry)?;
+        let root_key = node.config.keys.root_key.as_deref();
+        let left = cluster::leave(&data, root_key, &OsDisk::shared(), &mut node.registry)?;
         let name = left.map_or_else(|| "NODE".to_owned(), |identity| identity.name);
         note!(
             "dispatchd: {} is a single machine's directory now; empty cluster.engine, and run `dispatchd cluster remove {name}` on another \

@@ -3,7 +3,7 @@
 use anyhow::bail;
 
 use crate::{
-    api::{ForgottenReport, ForgottenRequest},
+    api::{ForgottenAnswer, ForgottenReport, ForgottenRequest, NodeForgotten},
     cli::{
         output::{print_json, print_text},
         source::Reading,
@@ -21,13 +21,34 @@ pub(super) fn run(command: &Reading<ForgottenRequest>) -> anyhow::Result<()> {
     let report = command.source.answer(&command.request)?;
     let printed = match command.json {
         true => print_json(&report),
-        false => print_text(&describe(&report), FINDING.len()).map_err(Into::into),
+        false => print_text(&describe_all(&report), FINDING.len()).map_err(Into::into),
     };
     // First, so that a closed pipe does not turn the verdict into success.
-    if !report.proved {
+    let silent: Vec<_> = report.others.iter().filter(|it| it.report.is_none()).collect();
+    if !silent.is_empty() {
+        let names: Vec<_> = silent.iter().map(|it| &*it.node).collect();
+        bail!(
+            "nobody knows what these nodes have forgotten, since they did not answer: {}",
+            names.join(", ")
+        );
+    }
+    if !report.own.proved {
         bail!("not everything that should be forgotten is");
     }
     printed
+}
+
+/// Each node under its name, if there are several.
+fn describe_all(answer: &ForgottenAnswer) -> String {
+    let mut text = describe(&answer.own);
+    for NodeForgotten { node, error, report } in &answer.others {
+        let told = report.as_ref().map(describe);
+        let silent = || {
+            format!("NO: it did not answer: {}\n", error.as_deref().unwrap_or("nothing is known"))
+        };
+        text += &format!("\nnode {node}:\n{}", told.unwrap_or_else(silent));
+    }
+    text
 }
 
 fn describe(report: &ForgottenReport) -> String {
@@ -71,10 +92,8 @@ fn describe(report: &ForgottenReport) -> String {
 mod tests {
     use super::*;
 
-    #[test]
-    fn each_finding_turns_its_line() {
-        let now = Timestamp::from_secs(1_795_420_800);
-        let mut report = ForgottenReport {
+    fn report(now: Timestamp) -> ForgottenReport {
+        ForgottenReport {
             proved: true,
             at: now,
             horizon: now,
@@ -85,7 +104,33 @@ mod tests {
             oldest_record: None,
             copies: None,
             findings: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn each_other_node_is_told_of_by_its_name() {
+        let report = report(Timestamp::from_secs(1_795_420_800));
+        let alone = ForgottenAnswer::from(report.clone());
+        assert_eq!(describe_all(&alone), describe(&report));
+        let told = |node: &str, report| NodeForgotten {
+            node: node.to_owned(),
+            error: Some("no answer: refused".to_owned()),
+            report,
         };
+        let all = alone.clone().with_others(vec![told("b", Some(report.clone()))]);
+        assert!(all.own.proved);
+        let all = alone.with_others(vec![told("b", Some(report.clone())), told("c", None)]);
+        assert!(!all.own.proved, "nobody knows what c has");
+        let own = describe(&report);
+        let expected =
+            format!("{own}\nnode b:\n{own}\nnode c:\nNO: it did not answer: no answer: refused\n");
+        assert_eq!(describe_all(&all), expected);
+    }
+
+    #[test]
+    fn each_finding_turns_its_line() {
+        let now = Timestamp::from_secs(1_795_420_800);
+        let mut report = report(now);
         let lines = |report: &_| describe(report).lines().map(str::to_owned).collect::<Vec<_>>();
         let time = "2026-11-23T08:00:00Z";
         assert_eq!(

@@ -151,7 +151,7 @@ pub(super) fn authorize_node_at_any_hour(
     operators: &Operators,
 ) -> Result<Operator, Problem> {
     let token = bearer(headers).ok_or_else(|| token_invalid(headers, Holder::Operator))?;
-    let found = operators.authenticate_at_any_hour(token).map_err(unreadable)?;
+    let found = operators.authenticate_at_any_hour(token).map_err(|error| unreadable(&error))?;
     reaching(found.ok_or_else(|| token_invalid(headers, Holder::Operator))?, Role::Member)
 }
 

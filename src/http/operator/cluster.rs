@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderMap, header, request::Parts},
     response::{IntoResponse as _, Response},
 };
-use tokio::task::spawn_blocking;
+use tokio::{task::spawn_blocking, time::Instant};
 use zeroize::Zeroizing;
 
 use super::{
@@ -16,9 +16,13 @@ use super::{
     registry::{Snapshots, send_snapshot},
 };
 use crate::{
-    api::{ClusterReport, MemberReport, QuotaNews, QuotaReceipt, SharedKeys, read_json},
+    api::{
+        ClusterReport, ForgottenReport, HourKeysAnswer, HourKeysRequest, MemberReport, QuotaNews,
+        QuotaReceipt, SharedKeys, read_json,
+    },
     audit::{Call, Filters},
-    cluster::{ClusterKeys, EngineMember, KeyRows, Peers},
+    cluster::{ClusterKeys, EngineMember, HourKeys, HourKeysError, KeyRows, Member, Peers},
+    dispatch::Refusal,
     doctor::ClusterFacts,
     http::{
         body::read_json_text,
@@ -26,10 +30,13 @@ use crate::{
         query::NoParameters,
     },
     limits,
-    operators::{Operators, Role},
+    operators::{Operator, Operators, Role, operator_name},
     quota::Quota,
     registry::{ClusterId, CopyFor, NodeId, Registry},
-    shared_log::etcd::{Etcd, Probed},
+    shared_log::{
+        Fence,
+        etcd::{Etcd, Probed},
+    },
 };
 
 /// A node of a cluster, as the calls of other nodes need it.
@@ -45,6 +52,8 @@ pub struct ClusterNode {
     pub verification: Arc<Zeroizing<[u8; 32]>>,
     /// What is known of the other nodes.
     pub peers: Peers,
+    /// The keys of hours.
+    pub hour_keys: HourKeys,
     /// Where the shared log is.
     pub engine: Arc<Etcd>,
 }
@@ -53,7 +62,17 @@ impl ClusterNode {
     /// What this node knows of its cluster, by asking etcd now.
     pub(super) async fn facts(&self) -> ClusterFacts {
         let engine = self.engine.examine().await;
-        ClusterFacts { nodes: self.peers.report(Vec::new()), engine }
+        let unshared = self.hour_keys.unshared();
+        ClusterFacts { nodes: self.peers.report(Vec::new()), engine, unshared }
+    }
+
+    /// The member whom this operator calls as.
+    fn caller(&self, operator: &Operator) -> Result<Member, Problem> {
+        let found =
+            self.peers.members().into_iter().find(|it| operator_name(&it.name) == operator.name);
+        let unknown =
+            || Problem::new(Code::RequestInvalid, "no node of the cluster calls as this operator");
+        found.ok_or_else(unknown)
     }
 }
 
@@ -146,6 +165,69 @@ pub(super) async fn quota(
     };
     let counted = spawn_blocking(count).await;
     counted.map_err(|_| Problem::new(Code::Internal, "the call failed"))?
+}
+
+/// Tells another node the keys of hours that it lacks, each sealed to a key that it made for this call. Each node asks all others each
+/// second. Keys go out only while this node can tell that the caller has not been removed.
+#[utoipa::path(
+    post, path = "/v1/cluster/hour-keys", operation_id = "getHourKeys", tag = "cluster",
+    request_body = HourKeysRequest,
+    responses(
+        (status = 200, description = "The keys", body = HourKeysAnswer),
+        (status = 400, description = "`request-invalid`: the server is in no cluster; the calling node did not make the request; \
+                                      it keeps its log for longer than this one"),
+        (status = 503, description = "`registry-behind`, `registry-diverged`: there are keys for the caller, but this node cannot tell \
+                                      whether it is still a member"),
+    ),
+    security(("operator" = ["member"])),
+)]
+pub(super) async fn hour_keys(
+    State(operators): State<Arc<Operators>>,
+    State(node): State<Option<ClusterNode>>,
+    State(fence): State<Option<Fence>>,
+    _: NoParameters,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (Parts { headers, .. }, body) = request.into_parts();
+    let caller = authorize(&headers, &operators, Role::Member)?;
+    let node = node.ok_or_else(in_no_cluster)?;
+    let body = read_json_text(&headers, body, limits::CLUSTER_HOUR_KEYS_BYTES_MAX).await?;
+    let request = read_json::<HourKeysRequest>(&body)?;
+    let refused = |error: HourKeysError| Problem::new(Code::RequestInvalid, error.to_string());
+    let wanted = node.hour_keys.wanted(&node.caller(&caller)?, &request).map_err(refused)?;
+    if !wanted.is_empty() {
+        // Most calls give nothing, and need no round of the fence.
+        if let Some(fence) = fence {
+            fence.pass(Instant::now()).await.map_err(|it| Problem::from(Refusal::from(it)))?;
+        }
+        let caller = authorize(&headers, &operators, Role::Member)?;
+        node.caller(&caller)?;
+    }
+    let answer = spawn_blocking(move || node.hour_keys.sealed(wanted)).await;
+    let answer = answer.map_err(|_| Problem::new(Code::Internal, "the keys could not be read"))?;
+    Ok(([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response())
+}
+
+/// Looks for keys, files and readable records on this machine that are older than the retention, for another node that was asked for all.
+#[utoipa::path(
+    get, path = "/v1/cluster/forgotten", operation_id = "proveForgottenHere", tag = "cluster",
+    responses(
+        (status = 200, description = "The report of this node alone", body = ForgottenReport),
+        (status = 400, description = "`request-invalid`: the server is in no cluster"),
+    ),
+    security(("operator" = ["member"])),
+)]
+pub(super) async fn forgotten(
+    State(gate): State<Gate>,
+    headers: HeaderMap,
+    _: NoParameters,
+    State(node): State<Option<ClusterNode>>,
+) -> Result<Json<ForgottenReport>, Problem> {
+    gate.admit(&headers, Role::Member)?;
+    node.ok_or_else(in_no_cluster)?;
+    let report = spawn_blocking(move || gate.records.forgotten()).await;
+    let report = report.map_err(|_| Problem::new(Code::Internal, "reading failed"))?;
+    Ok(Json(report?))
 }
 
 /// Sends the registry's store as it is at one moment, with the operators and its place in the shared log: a node begins with it. The audit

@@ -1,20 +1,24 @@
 //! The calls that read the query log, and those that read who read it. All are audited, except those without records.
 
 use axum::{
-    extract::{Path, rejection::PathRejection},
+    extract::{Path, State, rejection::PathRejection},
     response::Response,
 };
 
-use super::reads::{Asked, AskedByBody};
+use super::{
+    cluster::ClusterNode,
+    reads::{Asked, AskedByBody},
+};
 use crate::{
     api::{
-        AuditRequest, AuditVerifyRequest, FlipsRequest, ForgottenRequest, Page, RecordFilter,
-        SearchBody, SearchRequest, SegmentsRequest, Timeline, TimelineLine, VerifyRequest, WhyBody,
-        WhyFields, WhyRequest,
+        AuditRequest, AuditVerifyRequest, FlipsRequest, ForgottenAnswer, ForgottenRequest, Page,
+        RecordFilter, SearchBody, SearchRequest, SegmentsRequest, Timeline, TimelineLine,
+        VerifyRequest, WhyBody, WhyFields, WhyRequest,
     },
     audit::{self, Listed},
+    cluster::forgotten_by_others,
     http::problem::{Code, Problem},
-    query_log::{FlipReport, ForgottenReport, LogRow, SegmentSummary, VerifyReport},
+    query_log::{FlipReport, LogRow, SegmentSummary, VerifyReport},
 };
 
 /// Searches the log. `Accept: application/x-ndjson` streams every match; JSON gives pages.
@@ -105,18 +109,27 @@ pub(super) async fn verify(asked: Asked<VerifyRequest>) -> Result<Response, Prob
 }
 
 /// Looks for keys, files and readable records older than the retention. The answer holds no record, only the instant of the
-/// oldest one.
+/// oldest one. A node of a cluster asks every other one, too: `others` has what each of them found, or why it did not answer.
 #[utoipa::path(
     get, path = "/v1/log/forgotten", operation_id = "proveForgotten", tag = "log",
     responses(
-        (status = 200, description = "The report; `proved` says whether the check found nothing", body = ForgottenReport),
+        (status = 200, description = "The report; `proved` says whether the check found nothing", body = ForgottenAnswer),
         (status = 400, description = "`request-invalid`: this call takes no parameter"),
         (status = 503, description = "`overloaded`: as many searches run as the server bears, or as one operator may"),
     ),
     security(("operator" = ["reader"])),
 )]
-pub(super) async fn forgotten(asked: Asked<ForgottenRequest>) -> Result<Response, Problem> {
-    asked.answer().await
+pub(super) async fn forgotten(
+    asked: Asked<ForgottenRequest>,
+    State(node): State<Option<ClusterNode>>,
+) -> Result<Response, Problem> {
+    let asked_others = async {
+        match node {
+            Some(node) => forgotten_by_others(&node.peers).await,
+            None => Vec::new(),
+        }
+    };
+    asked.answer_with(asked_others, ForgottenAnswer::with_others).await
 }
 
 /// Finds the handles whose route went back and forth, most often first, and the likely cause of each. It reads the whole

@@ -8,6 +8,7 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, request::Parts},
     response::{IntoResponse, Response},
 };
+use futures_util::future::join;
 use serde::de::DeserializeOwned;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
@@ -185,6 +186,15 @@ impl<C> Asked<C> {
 impl<C: Answer> Asked<C> {
     /// Answers the call as a whole. Reading stops when the client goes away or the operator is revoked.
     pub(super) async fn answer(self) -> Result<Response, Problem> {
+        self.answer_with(async {}, |answer, ()| answer).await
+    }
+
+    /// The same, joined with what `more` gives meanwhile.
+    pub(super) async fn answer_with<T>(
+        self,
+        more: impl Future<Output = T>,
+        joined: impl FnOnce(C::Answer, T) -> C::Answer,
+    ) -> Result<Response, Problem> {
         let place = if C::IS_COSTLY { Some(self.search().await?) } else { None };
         let Self { request, authority, reads, .. } = self;
         let by = authority.name().to_owned();
@@ -199,9 +209,9 @@ impl<C: Answer> Asked<C> {
             answer
         });
         let read = async {
-            read.await
-                .map_err(|_| Problem::new(Code::Internal, "reading failed"))?
-                .map_err(Problem::from)
+            let (read, more) = join(read, more).await;
+            let read = read.map_err(|_| Problem::new(Code::Internal, "reading failed"))?;
+            Ok::<_, Problem>(joined(read?, more))
         };
         Ok(with_instants(headers, Json(authority.while_held(read).await?)))
     }

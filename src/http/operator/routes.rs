@@ -159,6 +159,8 @@ fn described() -> OpenApiRouter<OperatorState> {
         .routes(routes!(cluster::status))
         .routes(routes!(cluster::member))
         .routes(routes!(cluster::quota))
+        .routes(routes!(cluster::hour_keys))
+        .routes(routes!(cluster::forgotten))
         .routes(routes!(joining::join))
         .routes(routes!(cluster::snapshot))
         .routes(routes!(cluster::keys))

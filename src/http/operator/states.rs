@@ -9,7 +9,7 @@ use super::{
 use crate::{
     audit::Audit,
     clock::TrustedClock,
-    cluster::Peers,
+    cluster::{HourKeys, Peers},
     files::{ProcessFigures, WatchedSpace},
     http::tls::Certificate,
     import_jobs::ImportJobs,
@@ -38,8 +38,8 @@ pub struct States {
     pub certificate: Option<Arc<Certificate>>,
     /// The fence, if other nodes change the directory, too.
     pub fence: Option<Fence>,
-    /// What is known of the other nodes.
-    pub peers: Option<Peers>,
+    /// What is known of the other nodes, and the keys of hours.
+    pub node: Option<(Peers, HourKeys)>,
 }
 
 impl States {
@@ -66,7 +66,8 @@ impl States {
         families.push(self.certificate());
         families.extend(self.fence.iter().flat_map(|fence| fenced(fence.figures())));
         let held = self.registry.held();
-        families.extend(self.peers.iter().flat_map(|peers| members::families(peers, held)));
+        let node = self.node.iter();
+        families.extend(node.flat_map(|(peers, keys)| members::families(peers, keys, held)));
         families
     }
 

@@ -32,7 +32,7 @@ impl Sources {
 
     /// When the oldest possible row of an hour has expired.
     pub(crate) fn expiry(&self, hour: Hour) -> Timestamp {
-        hour.start().moved(self.clock.shift_us(hour.era())).plus(self.retention)
+        self.clock.expiry(hour, self.retention)
     }
 
     /// Whether retention may have destroyed the key of an hour. Since then trusted time may have gone back, or a correction may

@@ -118,7 +118,7 @@ pub(crate) fn check(
         let detail = format!("its hour began at {} and has expired", hour.start());
         Finding { what, name, detail }
     };
-    for hour in hours.iter().filter(|hour| due(**hour)) {
+    for hour in hours.keys().filter(|hour| due(**hour)) {
         findings.push(late(ForgottenKind::Key, hour.number().to_string(), *hour));
     }
     for detail in sources.keyring.loose_ends()? {
@@ -154,7 +154,7 @@ pub(crate) fn check(
         at: now,
         horizon: now.minus(sources.retention),
         keys: hours.len(),
-        oldest_key: hours.first().map(|hour| hour.start()),
+        oldest_key: hours.keys().next().map(|hour| hour.start()),
         files: listing.names.len(),
         opened,
         oldest_record,

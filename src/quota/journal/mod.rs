@@ -152,7 +152,7 @@ impl Journal {
         }
         let at = Instants { now: self.clock.now(), boot: self.clock.boot() };
         // A correction of trusted time makes the hour younger or older.
-        let asked_at = name.hour.start().moved(self.clock.shift_us(name.hour.era()));
+        let asked_at = self.clock.began(name.hour);
         let (asked, now) = (hour_mark(asked_at), hour_mark(at.now));
         let mut detector = None;
         while let Some(rows) = file.next()? {
@@ -310,7 +310,6 @@ impl Journal {
     }
 
     fn is_expired(&self, hour: Hour) -> bool {
-        let shift_us = self.clock.shift_us(hour.era());
-        hour.start().moved(shift_us).plus(self.files.retention) <= self.clock.now()
+        self.clock.expiry(hour, self.files.retention) <= self.clock.now()
     }
 }

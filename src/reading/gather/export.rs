@@ -18,6 +18,7 @@ use crate::{
         outcome::{Outcome, RECORDS},
         records::ReadingError,
     },
+    timeline::MissingNode,
 };
 
 /// An export of the logs of all nodes.

@@ -15,7 +15,7 @@ use crate::redacted::redacted_debug;
 pub struct ClusterId(pub [u8; 16]);
 
 /// A node of a cluster.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(pub u64);
 
 /// Bytes of a signature.
@@ -37,6 +37,8 @@ pub enum Statement<'a> {
     Entry(&'a [u8]),
     /// It calls the node of this number, in this cluster, in the hour of this number.
     Call(ClusterId, NodeId, u32),
+    /// It asks the node of this number, in this cluster, for keys of hours, and made this key to receive them.
+    HourKeys(ClusterId, NodeId, &'a [u8; 32]),
 }
 
 impl Statement<'_> {
@@ -48,6 +50,10 @@ impl Statement<'_> {
             Self::Call(cluster, node, hour) => {
                 let numbers = [&node.0.to_be_bytes()[..], &hour.to_be_bytes()].concat();
                 [&b"dispatchd call"[..], &cluster.0, &numbers].concat()
+            }
+            Self::HourKeys(cluster, node, receiving) => {
+                let begin = &b"dispatchd hour keys"[..];
+                [begin, &cluster.0, &node.0.to_be_bytes(), receiving].concat()
             }
         }
     }
@@ -97,6 +103,7 @@ mod tests {
             Statement::Call(ClusterId([3; 16]), NodeId(4), 6),
             Statement::Entry(&call.bytes()),
             Statement::Entry(b""),
+            Statement::HourKeys(ClusterId([3; 16]), NodeId(4), &[5; 32]),
         ] {
             assert!(!own.public().has_signed(another, &signature));
         }

@@ -115,6 +115,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "limits",
             "lock",
             "operators",
+            "query_log",
             "quota",
             "redacted",
             "registry",

@@ -1,12 +1,13 @@
 //! What nodes forget, the engine has forgotten, too: nothing that lies on a disk opens what is older than 30 days.
 
-use std::fs;
+use std::{fs, path::PathBuf};
 
-use dispatchd::ids::AccountId;
+use dispatchd::{envelope::KeyFiles, ids::AccountId};
 use reqwest::Method;
 
 use super::{
     days::{DAY, Days},
+    hour_keys,
     thief::{Read, Thief},
     trio::good,
 };
@@ -87,6 +88,10 @@ async fn after(steps: &[u64]) {
     let backup = data.with_file_name("backup");
     copy(&data, &backup);
     assert!(opens(&backup, days.now()) >= ASKED.len() + HELD.len());
+    // Each node can read copies of the others' logs, as somebody could who has its disk.
+    hour_keys::until_all_hold(&days.trio, &[0, 1, 2]).await;
+    let logs = copied_logs(&days);
+    assert!(open_logs(&days, &logs).iter().all(|records| *records >= HELD.len()));
 
     for (days_more, turn) in steps.iter().zip(0..) {
         days.pass(days_more * DAY, &[0, 1, 2]).await;
@@ -101,6 +106,7 @@ async fn after(steps: &[u64]) {
     }
     days.until_keys_are_of_today(&[0, 1, 2]).await;
     days.until_keys(&[0, 1, 2], |numbers| numbers.len() <= 2).await;
+    hour_keys::until_all_hold(&days.trio, &[0, 1, 2]).await;
     for node in &mut days.trio.nodes {
         assert!(node.stop().await.success());
         good(&run(node.command_for(&["log", "prove-forgotten", "--data"]).arg(&node.data)));
@@ -125,6 +131,33 @@ async fn after(steps: &[u64]) {
     fs::remove_dir_all(backup.join("keys")).unwrap();
     copy(&data.join("keys"), &backup.join("keys"));
     assert_eq!(opens(&backup, days.now()), 0);
+    // No keyring of any node opens what any of them recorded on the first day.
+    assert!(open_logs(&days, &logs).iter().all(|records| *records == 0));
+}
+
+/// Copies of all nodes' logs.
+fn copied_logs(days: &Days) -> [PathBuf; 3] {
+    [0, 1, 2].map(|node| {
+        let data = &days.trio.nodes[node].data;
+        let to = data.with_file_name(format!("log-{node}"));
+        copy(&data.join("log"), &to);
+        to
+    })
+}
+
+/// How many records of these copies the keys open that each of the nodes has of each of them.
+fn open_logs(days: &Days, logs: &[PathBuf; 3]) -> Vec<usize> {
+    let mut opened = Vec::new();
+    for holder in &days.trio.nodes {
+        for (owner, log) in days.trio.nodes.iter().zip(logs) {
+            let keys = match holder.data == owner.data {
+                true => KeyFiles::new(&holder.data.join("keys"), None),
+                false => hour_keys::held(&holder.data, &owner.data),
+            };
+            opened.push(hour_keys::opens(log, keys, days.now()));
+        }
+    }
+    opened
 }
 
 #[tokio::test]

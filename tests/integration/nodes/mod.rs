@@ -8,6 +8,7 @@ mod encrypted;
 mod examined;
 mod forgetting;
 mod gathered;
+mod hour_keys;
 mod interrupted;
 mod joining;
 mod leaving;

@@ -58,9 +58,10 @@ impl Keys {
     /// Every key in a data directory.
     pub(super) fn of(data: &Path) -> Self {
         let mut keys = Self::default();
-        for (folder, is_shared) in
-            [(data.join("keys"), false), (ClusterKeys::directory(data), true)]
-        {
+        let members = fs::read_dir(data.join("keys/members")).into_iter().flatten();
+        let members = members.map(|entry| (entry.unwrap().path(), false));
+        let own = [(data.join("keys"), false), (ClusterKeys::directory(data), true)];
+        for (folder, is_shared) in own.into_iter().chain(members) {
             let keyring = Keyring::open_read_only(KeyFiles::new(&folder, None)).unwrap();
             for hour in keyring.hours() {
                 let is_half = is_shared && RECEIVING <= hour.number();

@@ -199,6 +199,25 @@ const KINDS: &[Kind] = &[
         )
     },
     Kind {
+        is_made: false,
+        protection: "encrypted under the root key",
+        until: "each key `log.retention`, 30 days; the file until `dispatchd cluster leave`, or until a removed node's last key",
+        delete: "you, with its directory, while the server is stopped: the node gets the keys again from those that have them",
+        ..kind(
+            "keys/members/*/keyring",
+            "the keys of another node's hours of its log, of a node of a cluster",
+        )
+    },
+    Kind {
+        is_made: false,
+        until: "as long as that keyring; replaced each time a key is destroyed",
+        delete: "you, with its directory, while the server is stopped: the node gets the keys again from those that have them",
+        ..kind(
+            "keys/members/*/root.key",
+            "the key of that keyring; `<keys.root_key>.<number of the node>` with `keys.root_key`",
+        )
+    },
+    Kind {
         delete: "nobody: open codes and link codes end, and counts of sent codes begin anew",
         ..kind(
             "keys/verification.key",

@@ -1,0 +1,33 @@
+//! Keys of hours of other nodes' logs: each node holds those of all others, and destroys them by its own clock.
+//!
+//! The log of a machine that is lost can be read from a copy of its encrypted files only if somebody else has the keys. So each node asks
+//! each other one about each second for the keys that it lacks:
+//!
+//! ```text
+//! caller   a new X25519 key pair; the public half, signed, and which hours it holds, by node
+//! callee   the keys that the caller lacks, each sealed to that public half: its own, and those that it holds of third nodes
+//! caller   opens them, writes them into its keyring of that node, syncs it, and forgets the private half
+//! ```
+//!
+//! - **Nothing that was recorded opens a key later.** The private half is in memory for one call. The public half is signed, so a stolen
+//!   token gets nothing.
+//! - **A holder destroys by its own trusted time.** [`MemberKeyrings`] dates each key by what the holder's clock showed when the hour
+//!   began. That date has an era of the holder, so what corrects the holder's clock later corrects the date, as it does for its own hours. An hour
+//!   is dated by its start in whole hours: one that the owner's corrected clock began at 10:20 is destroyed 20 minutes early, never late.
+//! - **Two nodes whose clocks differ by more than [`CLUSTER_HOUR_KEY_CLOCK_MAX`](crate::limits::CLUSTER_HOUR_KEY_CLOCK_MAX)** take no
+//!   keys from each other: nobody could say when the hour was.
+//! - **What a caller says it holds is durable there.** So [`HourKeys::is_held_elsewhere`] is true only of keys that survive this machine.
+
+mod exchange;
+mod holder;
+mod keyrings;
+mod messages;
+mod ranges;
+#[cfg(test)]
+mod tests;
+
+pub use exchange::HourKeyExchange;
+pub use holder::{HourKeys, HourKeysError, UnsharedHour, WantedKeys};
+pub use keyrings::{MemberKeyFiles, MemberKeyrings};
+pub use messages::{HourKeysAnswer, HourKeysRequest, SealedHourKey};
+pub use ranges::HourRanges;
