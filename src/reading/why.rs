@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
+
 use super::{
     call::{Answer, Reading, Rows, Stop},
+    gather::OtherLog,
     outcome::Outcome,
     records::{ReadingError, Records},
 };
@@ -38,10 +41,18 @@ fn begin(
         return Err(Invalid::new(text).into());
     }
     let records = records.clone();
+    let (by, case) = (by.to_owned(), case.map(str::to_owned));
+    // The thread that reads has no runtime of its own.
+    let runtime = Handle::try_current().ok();
     Ok(Reading::new(audited, move |stop, take| {
-        let own = OwnLog::new(String::new(), reader);
+        let others = records.others().zip(runtime.as_ref());
+        let name = others.map_or_else(String::new, |(others, _)| others.own_name().to_owned());
+        let own = OwnLog::new(name, reader);
+        let logs = others.map_or_else(Vec::new, |(others, runtime)| {
+            OtherLog::all(others, (&by, case.as_deref()), runtime, stop)
+        });
         let summary = timeline::read(
-            (&own, &[]),
+            (&own, &logs),
             &question,
             (records.dispatch_config(), now),
             Arc::clone(stop),

@@ -15,10 +15,12 @@
 mod asked_node;
 mod export;
 mod merge;
+mod node_log;
 mod node_search;
 mod search;
 #[cfg(test)]
 mod tests;
 
 pub(super) use export::GatheredExport;
+pub(super) use node_log::OtherLog;
 pub(super) use search::{GatheredSearch, Question};

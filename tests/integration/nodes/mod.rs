@@ -16,5 +16,6 @@ mod quotas;
 mod thief;
 mod trio;
 mod trust;
+mod why_over_nodes;
 
 pub(crate) use trio::Trio;
