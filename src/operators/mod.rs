@@ -30,8 +30,8 @@ pub use fuzz::{former as fuzz_former, message as fuzz_message, row as fuzz_row};
 pub use list::{NewOperator, Operators};
 pub use node_token::node_token;
 pub use nodes::{
-    CLUSTER_KINDS, NEW_KEY_WANTED, NewInvite, add_node, asked_through, invited, inviter, is_node_name,
-    operator_name, remove_cluster, take_invite,
+    CLUSTER_KINDS, NEW_KEY_WANTED, NewInvite, add_node, asked_through, invited, inviter,
+    is_node_name, operator_name, remove_cluster, take_invite,
 };
 pub use operator::{Operator, OperatorToken, Role, TokenHash, is_name};
 pub use reached::Reached;

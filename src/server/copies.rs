@@ -1,9 +1,12 @@
 //! Where the log of a data directory is copied to.
 
-use std::path::Path;
+use std::{
+    path::Path,
+    sync::{Arc, OnceLock},
+};
 
 use crate::{
-    cluster::Identity,
+    cluster::{HourKeys, Identity},
     query_log::{self, CopyOptions, MayCopy},
 };
 
@@ -22,4 +25,22 @@ pub fn copy_options(
     let identity = Identity::read(data)?;
     let node = identity.map_or_else(|| SINGLE.to_owned(), |identity| identity.store_name());
     Ok(CopyOptions::of(config, node, may_copy))
+}
+
+/// The hours of this node whose keys another node of the cluster holds. A copy of another hour is worth nothing once this machine is lost.
+/// The keys are opened behind the log: until then there is none.
+#[derive(Clone, Default)]
+pub(super) struct HeldHours(Arc<OnceLock<HourKeys>>);
+
+impl HeldHours {
+    /// Goes by `keys` from now on. The first ones stay.
+    pub(super) fn set(&self, keys: HourKeys) {
+        self.0.get_or_init(|| keys);
+    }
+
+    /// Whether an hour may be copied.
+    pub(super) fn may_copy(&self) -> MayCopy {
+        let held = self.clone();
+        Arc::new(move |hour| held.0.get().is_some_and(|keys| keys.is_held_elsewhere(hour)))
+    }
 }

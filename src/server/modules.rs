@@ -5,7 +5,11 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use zeroize::Zeroizing;
 
-use super::{copies::copy_options, node::NodeParts, space::RegistrySpace};
+use super::{
+    copies::{HeldHours, copy_options},
+    node::NodeParts,
+    space::RegistrySpace,
+};
 use crate::{
     audit::Audit,
     clock::{SharedClock, TrustedClock},
@@ -22,7 +26,7 @@ use crate::{
     },
     import_jobs::ImportJobs,
     operators::{self, Operators},
-    query_log::{self, LogOptions, QueryLog},
+    query_log::{self, LogOptions, MayCopy, QueryLog},
     quota::{Quota, QuotaFiles},
     registry::{LogMember, Registry},
     shared_log::{Fence, Followed},
@@ -107,21 +111,13 @@ pub(super) fn open(
     node: Option<(LogMember, Option<NodeParts>)>,
 ) -> anyhow::Result<Modules> {
     let data = &config.server.data;
-    let keys = KeyFiles::new(&data.join("keys"), config.keys.root_key.as_deref());
-    let copies = copy_options(&config.log, data, Arc::new(|_| true))?;
-    let options = LogOptions {
-        copies,
-        keys_disk: Arc::clone(keys_disk),
-        disk_reserve: config.server.disk_reserve,
-        ..LogOptions::new(data.join("log"), keys, config.log.clone(), Arc::clone(clock))
-    };
-    let (log, report) = QueryLog::open(options, shutdown).context("opening the query log")?;
-    report_recovery(&report);
+    let is_in_cluster = node.as_ref().is_some_and(|(_, parts)| parts.is_some());
+    let held = HeldHours::default();
+    let log = open_log(config, clock, keys_disk, shutdown, is_in_cluster.then_some(&held))?;
     let (keyring, retention) = (log.keyring(), config.audit.retention);
     let (dir, disk) = (data.join("audit"), Arc::clone(keys_disk));
     let audit = Audit::on_disk(disk, dir, keyring, Arc::clone(clock), retention);
     let key = HashKey::open(keys_disk, &data.join("keys"))?;
-    let is_in_cluster = node.as_ref().is_some_and(|(_, parts)| parts.is_some());
     let shared_key = is_in_cluster.then(|| key.of_asked_handles());
     let quota = Arc::new(open_quota(config, clock, &log, shared_key)?);
     let directory = data.join("registry");
@@ -145,6 +141,7 @@ pub(super) fn open(
     let node = match node {
         Some((member, Some(parts))) => {
             let hour_keys = open_hour_keys(config, clock, keys_disk, &log, &parts)?;
+            held.set(hour_keys.clone());
             Some(parts.node(&member, &registry, clock, &key, hour_keys))
         }
         _ => None,
@@ -180,6 +177,28 @@ pub(super) fn open(
         fence,
         node,
     })
+}
+
+/// `held` says in a cluster which hours may be copied.
+fn open_log(
+    config: &Config,
+    clock: &SharedClock,
+    keys_disk: &SharedDisk,
+    shutdown: &Shutdown,
+    held: Option<&HeldHours>,
+) -> anyhow::Result<QueryLog> {
+    let data = &config.server.data;
+    let keys = KeyFiles::new(&data.join("keys"), config.keys.root_key.as_deref());
+    let may_copy = held.map_or_else(|| Arc::new(|_| true) as MayCopy, HeldHours::may_copy);
+    let options = LogOptions {
+        copies: copy_options(&config.log, data, may_copy)?,
+        keys_disk: Arc::clone(keys_disk),
+        disk_reserve: config.server.disk_reserve,
+        ..LogOptions::new(data.join("log"), keys, config.log.clone(), Arc::clone(clock))
+    };
+    let (log, report) = QueryLog::open(options, shutdown).context("opening the query log")?;
+    report_recovery(&report);
+    Ok(log)
 }
 
 /// The keys of hours of a node of a cluster. What has expired is destroyed.

@@ -189,7 +189,7 @@ impl HourKeys {
         let sealed = |(origin, keyring, hour, began): (NodeId, Arc<Keyring>, Hour, Timestamp)| {
             let key = KeyOf::Hour(origin, hour);
             let purpose = Purpose { cluster: identity.cluster, key, node: caller };
-            let sealed = sealing::seal(purpose, &receiving, &*keyring.get(hour)?.reveal())?;
+            let sealed = sealing::seal(purpose, &receiving, &keyring.get(hour)?.reveal())?;
             let (node, hour, sealed) = (shown(origin), hour.number(), HEXLOWER.encode(&sealed));
             Some(SealedHourKey { node, hour, began, sealed })
         };

@@ -217,7 +217,7 @@ async fn each_node_notes_who_asked_and_a_node_asks_for_an_operator_only() {
 
     let [of_a, of_b] =
         [0, 1].map(|node| Identity::read(&logs.trio.nodes[node].data).unwrap().unwrap());
-    let token = node_token(&of_b.key(), of_b.cluster, of_a.node);
+    let token = node_token(&of_b.key(), of_b.cluster, of_a.node, SystemClock.now());
     let ask = async |operator: Option<&str>, path: &str| {
         let asked = logs.trio.nodes[0].operator(&token, path);
         let asked =
