@@ -158,6 +158,11 @@ pub fn remove_if_exists(path: &Path) -> io::Result<()> {
     if_exists(fs::remove_file(path)).map(drop)
 }
 
+/// Removes an empty directory if it exists. Not durable before its parent is synced.
+pub fn remove_dir(path: &Path) -> io::Result<()> {
+    if_exists(fs::remove_dir(path)).map(drop)
+}
+
 /// The outcome of a call on a file that may be missing.
 pub fn if_exists<T>(outcome: io::Result<T>) -> io::Result<Option<T>> {
     match outcome {
