@@ -36,7 +36,7 @@ pub use lock::{FileLock, LOCK_FILE_NAME, LockError};
 pub use open::{
     AsyncFile, File, FileStamp, append_private, create, if_exists, mode_if_open_to_others, open,
     open_or_create, read, read_exact_at, read_small, read_text, read_text_up_to, read_up_to,
-    remove_dir, remove_if_exists, share_file_system,
+    remove_empty_dir, remove_if_exists, share_file_system,
 };
 pub use process::ProcessFigures;
 pub use reserve::{Reserve, ReservedDisk};

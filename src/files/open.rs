@@ -158,8 +158,8 @@ pub fn remove_if_exists(path: &Path) -> io::Result<()> {
     if_exists(fs::remove_file(path)).map(drop)
 }
 
-/// Removes an empty directory if it exists. Not durable before its parent is synced.
-pub fn remove_dir(path: &Path) -> io::Result<()> {
+/// Removes a directory if it exists; an error if something is in it. Not durable before its parent is synced.
+pub fn remove_empty_dir(path: &Path) -> io::Result<()> {
     if_exists(fs::remove_dir(path)).map(drop)
 }
 
