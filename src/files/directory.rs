@@ -8,8 +8,6 @@ use std::{
     path::Path,
 };
 
-use super::open::if_exists;
-
 /// Creates a directory and its missing parents with mode 0700. No error if it exists; its mode then stays.
 pub fn create_dir(path: &Path) -> io::Result<()> {
     if path.is_dir() {
@@ -23,11 +21,6 @@ pub fn create_dir(path: &Path) -> io::Result<()> {
         Err(error) => Err(error),
         Ok(()) => give_to_owner_of(parent, &File::open(path)?),
     }
-}
-
-/// Removes an empty directory if it exists. Not durable before its parent is synced.
-pub fn remove_dir(path: &Path) -> io::Result<()> {
-    if_exists(fs::remove_dir(path)).map(drop)
 }
 
 /// The names in a directory, in no order.

@@ -121,13 +121,13 @@ impl MemberKeyrings {
         for node in files.found()?.0 {
             Self::remove(disk, files, node)?;
         }
-        let removed = files::remove_dir(&files.directory);
+        let removed = files::remove_empty_dir(&files.directory);
         removed.map_err(|source| files.io(source))
     }
 
     fn remove(disk: &SharedDisk, files: &MemberKeyFiles, node: NodeId) -> Result<(), KeyringError> {
         Keyring::remove(disk, files.of(node))?;
-        let removed = files::remove_dir(&files.directory_of(node));
+        let removed = files::remove_empty_dir(&files.directory_of(node));
         removed.and_then(|()| disk.sync_dir(&files.directory)).map_err(|source| files.io(source))
     }
 
