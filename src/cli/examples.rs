@@ -96,7 +96,7 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         "log fetch",
         &[(
             "After the log's disk was replaced, with the server stopped",
-            "dispatchd log fetch --data /var/lib/dispatchd --config /etc/dispatchd/dispatchd.toml",
+            "dispatchd log fetch --data /var/lib/dispatchd --config dispatchd.toml",
         )],
     ),
     ("audit", &[("Who read the log today", "dispatchd audit list --since today")]),

@@ -169,7 +169,7 @@ impl Plan {
         device: Option<DeviceId>,
         account: Option<AccountId>,
     ) {
-        let (id, handle) = (self.shared.change_ids.next(self.now.as_micros()), handle.cloned());
+        let (id, handle) = (self.shared.next_change_id(self.now), handle.cloned());
         self.changes.push(Change { id, kind, handle, device, account, cause });
     }
 

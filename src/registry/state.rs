@@ -11,8 +11,9 @@ use std::{
 
 use crate::{
     clock::{SharedClock, Timestamp},
-    ids::ChangeIds,
+    ids::{ChangeId, ChangeIds},
     metrics::Histogram,
+    shared_log::Head,
 };
 
 use super::{
@@ -53,7 +54,7 @@ pub(super) struct RegistryState {
     pub(super) commits: Histogram,
     /// How far the registry has come in its shared log, if it follows one.
     pub(super) position: Position,
-    pub(super) change_ids: ChangeIds,
+    change_ids: ChangeIds,
 }
 
 impl RegistryState {
@@ -78,6 +79,14 @@ impl RegistryState {
             position: Position::new(),
             change_ids: ChangeIds::default(),
         }
+    }
+
+    /// The id of a change that is decided at `at`.
+    pub(super) fn next_change_id(&self, at: Timestamp) -> ChangeId {
+        if self.position.get().applied == Head::EMPTY {
+            return ChangeId::without_order();
+        }
+        self.change_ids.next(at.as_micros())
     }
 
     /// Since when a device is silent that checked in last at `last`: time that the clock jumped over does not count.

@@ -29,7 +29,7 @@ impl KnownChange {
 /// it: the others may be about to record it.
 ///
 /// Every node records in the order of the shared log, so each list is a part of the same whole. Where one list lacks a change that
-/// another has, the ids tell the order.
+/// another has, the instants of the decisions tell the order, which the ids hold.
 pub(super) fn merge(lists: &[Recorded], fresh: Timestamp) -> Vec<KnownChange> {
     let mut known = HashMap::<ChangeId, KnownChange>::new();
     for (node, list) in lists.iter().enumerate() {
@@ -57,8 +57,10 @@ pub(super) fn merge(lists: &[Recorded], fresh: Timestamp) -> Vec<KnownChange> {
             left.iter().enumerate().all(|(node, list)| !of(node) || list.front() == Some(id))
         };
         let fronts = || left.iter().filter_map(|list| list.front().copied());
-        // Two nodes that contradict each other are none of one cluster. Then the order is the ids' alone.
-        let next = fronts().filter(is_first).min().or_else(|| fronts().min());
+        // Two nodes that contradict each other are none of one cluster. Then the decisions alone tell the order.
+        let by_time = |id: &ChangeId| (known.get(id).map(|change| change.decided), *id);
+        let first = fronts().filter(is_first).min_by_key(by_time);
+        let next = first.or_else(|| fronts().min_by_key(by_time));
         order.extend(next.and_then(|id| known.remove(&id)));
     }
     let is_on_its_way =

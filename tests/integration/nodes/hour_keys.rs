@@ -80,7 +80,7 @@ pub(super) fn opens(log: &Path, keys: KeyFiles, now: Timestamp) -> usize {
 
 /// What a node knows of the oldest of its hours that nobody else holds, as a metric.
 async fn unshared(node: &Server) -> f64 {
-    Scrape::of(node).await.value("dispatchd_cluster_unshared_hour_timestamp_seconds")
+    Scrape::of(node).await.value("cluster_unshared_hour_timestamp_seconds")
 }
 
 /// What `log prove-forgotten` of a node says of all.
