@@ -252,7 +252,7 @@ pub const LOG_TAILS_PER_OPERATOR_MAX: usize = 8;
 
 // Group: Copies of the log
 
-/// How often the log's new bytes are copied to the object store by default: what a lost machine loses at most of its records.
+/// How often the log's new bytes are copied to the object store by default: what a lost disk loses at most of its records.
 pub const LOG_COPY_INTERVAL: Duration = Duration::from_secs(5);
 /// The shortest interval that the configuration accepts. Each copy of the active hour is an object, and stores charge for each.
 pub const LOG_COPY_INTERVAL_MIN: Duration = Duration::from_secs(1);
@@ -451,6 +451,10 @@ pub const CLUSTER_KEY_AGE_MIN: Duration = Duration::from_secs(2 * 24 * 3_600);
 pub const CLUSTER_KEY_PATIENCE: Duration = Duration::from_secs(10);
 /// Keys of hours in one answer to another node. It asks again at once if there are more.
 pub const CLUSTER_HOUR_KEYS_MAX: usize = if cfg!(test) { 16 } else { 512 };
+/// Answers of one node that are taken in a round: one that says there is more for ever keeps no other one waiting.
+pub const CLUSTER_HOUR_KEYS_ANSWERS_MAX: usize = 8;
+/// Keys of one node's hours that another node keeps: those of 30 days are 720.
+pub const CLUSTER_HOUR_KEYS_KEPT_MAX: usize = 4_096;
 /// Bytes of a node's question for keys of hours: 64 nodes whose logs have a gap in every second hour of 30 days need half of it.
 pub const CLUSTER_HOUR_KEYS_BYTES_MAX: usize = 1 << 20;
 /// How long a node waits for keys of hours. The other one may have to pass the fence first.

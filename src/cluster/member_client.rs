@@ -28,10 +28,10 @@ use crate::{
 
 /// No answer about a node or its keys is longer, and no refusal.
 const ANSWER_BYTES_MAX: usize = 1 << 20;
-/// No answer to an operator's call that comes in one piece is longer.
-const PART_BYTES_MAX: usize = 16 << 20;
 /// The header by which a node says for which operator it asks another one.
 pub const ON_BEHALF: &str = "dispatchd-operator";
+/// The header of an answer that lacks the records up to this instant: the clocks of the node that answers disagree.
+pub const HIDDEN_UNTIL: &str = "dispatchd-hidden-until";
 /// How the TLS library begins to say what is wrong with a certificate.
 const UNTRUSTED: &str = "invalid peer certificate: ";
 
@@ -96,6 +96,12 @@ pub enum ClientError {
     /// It has stopped to answer. The text says what became of the last call.
     #[error("{0}")]
     Silent(String),
+    /// It was removed from the cluster.
+    #[error("it is no node of the cluster any more")]
+    Removed,
+    /// Its clocks disagree, so it does not show all records that it has.
+    #[error("its clocks disagree, and records up to {0} are hidden")]
+    Hides(String),
     /// Its certificate is none that this node trusts, or is for another name.
     #[error(
         "its certificate is not trusted ({0}); cluster.members_ca names the authority, and the certificate must be for the name in the address"
@@ -203,20 +209,6 @@ impl MemberClient {
         json(told.send().await.map_err(unanswered)?).await
     }
 
-    /// The answer to an operator's call, in one piece. It waits as long as the node reads.
-    ///
-    /// # Errors
-    /// If the node refuses or does not answer.
-    pub(super) async fn part<T: DeserializeOwned>(
-        &self,
-        of: Callee<'_>,
-        asking: &Asking<'_, impl Serialize>,
-    ) -> Result<T, ClientError> {
-        let answer = self.ask(of, asking, "application/json").await?;
-        let body = whole(answer, PART_BYTES_MAX).await?;
-        serde_json::from_slice(&body).map_err(|_| ClientError::Unreadable)
-    }
-
     /// The answer to an operator's call, line by line. It waits for the head of the answer only.
     ///
     /// # Errors
@@ -226,20 +218,16 @@ impl MemberClient {
         of: Callee<'_>,
         asking: &Asking<'_, impl Serialize>,
     ) -> Result<AnswerLines<ClientError>, ClientError> {
-        let answer = self.ask(of, asking, "application/x-ndjson").await?;
-        Ok(AnswerLines::of(Body::from(answer).map_err(unanswered)))
-    }
-
-    async fn ask(
-        &self,
-        of: Callee<'_>,
-        Asking { path, query, operator }: &Asking<'_, impl Serialize>,
-        accept: &str,
-    ) -> Result<Response, ClientError> {
+        let Asking { path, query, operator } = asking;
         let asked = self.patient.get(format!("{}{path}", of.address)).query(query);
-        let asked = asked.header("accept", accept).header("te", "trailers");
+        let asked = asked.header("accept", "application/x-ndjson").header("te", "trailers");
         let asked = self.signed(of, asked.header(ON_BEHALF, *operator));
-        accepted(asked.send().await.map_err(unanswered)?).await
+        let answer = accepted(asked.send().await.map_err(unanswered)?).await?;
+        // What it gives looks complete and is not.
+        if let Some(until) = answer.headers().get(HIDDEN_UNTIL) {
+            return Err(ClientError::Hides(until.to_str().unwrap_or_default().to_owned()));
+        }
+        Ok(AnswerLines::of(Body::from(answer).map_err(unanswered)))
     }
 
     /// Keys of hours, sealed to the key of the request.
@@ -400,7 +388,7 @@ async fn accepted(answer: Response) -> Result<Response, ClientError> {
     if status == StatusCode::OK {
         return Ok(answer);
     }
-    let body = whole(answer, ANSWER_BYTES_MAX).await?;
+    let body = whole(answer).await?;
     let refusal = serde_json::from_slice::<Refusal>(&body).unwrap_or_else(|_| Refusal {
         detail: "it is no dispatchd, or of another version".to_owned(),
         code: String::new(),
@@ -410,14 +398,14 @@ async fn accepted(answer: Response) -> Result<Response, ClientError> {
 }
 
 async fn json<T: DeserializeOwned>(answer: Response) -> Result<T, ClientError> {
-    let body = whole(accepted(answer).await?, ANSWER_BYTES_MAX).await?;
+    let body = whole(accepted(answer).await?).await?;
     serde_json::from_slice(&body).map_err(|_| ClientError::Unreadable)
 }
 
-async fn whole(mut answer: Response, most: usize) -> Result<Zeroizing<Vec<u8>>, ClientError> {
+async fn whole(mut answer: Response) -> Result<Zeroizing<Vec<u8>>, ClientError> {
     let mut body = Zeroizing::new(Vec::new());
     while let Some(piece) = answer.chunk().await.map_err(unanswered)? {
-        if most < body.len() + piece.len() {
+        if ANSWER_BYTES_MAX < body.len() + piece.len() {
             return Err(ClientError::Unreadable);
         }
         body.extend_from_slice(&piece);

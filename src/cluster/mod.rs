@@ -47,7 +47,8 @@ pub use key_rows::KeyRows;
 pub use leaving::{LeavingError, leave};
 pub use member::{Callee, Member};
 pub use member_client::{
-    Asking, ClientError, JoinAnswer, JoinRequest, MemberClient, ON_BEHALF, SharedKey, SharedKeys,
+    Asking, ClientError, HIDDEN_UNTIL, JoinAnswer, JoinRequest, MemberClient, ON_BEHALF, SharedKey,
+    SharedKeys,
 };
 pub use others::{Others, PartLines};
 pub use peers::Peers;

@@ -3,7 +3,7 @@
 //! A call that reads for long may be silent for long. So a node is not given up for being slow: it is given up once it does not answer
 //! the call that [`Peers`] makes each second either, for [`limits::CLUSTER_PART_PATIENCE`].
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
 use super::{
@@ -44,18 +44,6 @@ impl Others {
         self.peers.others()
     }
 
-    /// The whole answer of a node.
-    ///
-    /// # Errors
-    /// If it refuses, or does not answer.
-    pub async fn part<T: DeserializeOwned>(
-        &self,
-        of: &Member,
-        asking: &Asking<'_, impl Serialize>,
-    ) -> Result<T, ClientError> {
-        self.while_alive(of, self.peers.client().part(of.callee(), asking)).await
-    }
-
     /// The answer of a node that comes line by line, once it begins.
     ///
     /// # Errors
@@ -65,6 +53,10 @@ impl Others {
         of: &Member,
         asking: &Asking<'_, impl Serialize>,
     ) -> Result<PartLines, ClientError> {
+        // One that was removed meanwhile is told nothing more.
+        if !self.is_member(of) {
+            return Err(ClientError::Removed);
+        }
         self.while_alive(of, self.peers.client().lines(of.callee(), asking)).await
     }
 
@@ -80,22 +72,29 @@ impl Others {
         tokio::select! {
             biased;
             done = work => done,
-            why = self.until_silent(of) => Err(ClientError::Silent(why).into()),
+            why = self.until_silent(of) => Err(why.into()),
         }
     }
 
-    /// Waits until a node has not answered for [`limits::CLUSTER_PART_PATIENCE`]. Returns why.
-    async fn until_silent(&self, of: &Member) -> String {
+    fn is_member(&self, node: &Member) -> bool {
+        self.peers.others().iter().any(|other| other.node == node.node)
+    }
+
+    /// Waits until a node has not answered for [`limits::CLUSTER_PART_PATIENCE`], or is removed. Returns why.
+    async fn until_silent(&self, of: &Member) -> ClientError {
         let mut since = None;
         loop {
             sleep(limits::CLUSTER_PEER_PAUSE / 4).await;
+            if !self.is_member(of) {
+                return ClientError::Removed;
+            }
             let Some(why) = self.peers.silence(of) else {
                 since = None;
                 continue;
             };
             let begun: Instant = *since.get_or_insert_with(Instant::now);
             if limits::CLUSTER_PART_PATIENCE <= begun.elapsed() {
-                return why;
+                return ClientError::Silent(why);
             }
         }
     }

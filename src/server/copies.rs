@@ -27,8 +27,8 @@ pub fn copy_options(
     Ok(CopyOptions::of(config, node, may_copy))
 }
 
-/// The hours of this node whose keys another node of the cluster holds. A copy of another hour is worth nothing once this machine is lost.
-/// The keys are opened behind the log: until then there is none.
+/// The hours of this node that may be copied: those whose keys another node of the cluster holds, if there is another one. A copy of another
+/// hour is worth nothing once this machine is lost. The keys are opened behind the log: until then there is none.
 #[derive(Clone, Default)]
 pub(super) struct HeldHours(Arc<OnceLock<HourKeys>>);
 
@@ -41,6 +41,7 @@ impl HeldHours {
     /// Whether an hour may be copied.
     pub(super) fn may_copy(&self) -> MayCopy {
         let held = self.clone();
-        Arc::new(move |hour| held.0.get().is_some_and(|keys| keys.is_held_elsewhere(hour)))
+        let may = move |keys: &HourKeys, hour| keys.is_alone() || keys.is_held_elsewhere(hour);
+        Arc::new(move |hour| held.0.get().is_some_and(|keys| may(keys, hour)))
     }
 }

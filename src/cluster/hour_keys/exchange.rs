@@ -49,20 +49,23 @@ impl HourKeyExchange {
         }
     }
 
-    /// Asks a node until it has nothing more.
+    /// Asks a node until it has nothing more, or for the rest in the next round.
     async fn pull(&self, from: &Member) {
-        let mut count = 0;
-        let outcome = loop {
+        let (mut count, mut outcome) = (0, Ok(()));
+        for _ in 0..limits::CLUSTER_HOUR_KEYS_ANSWERS_MAX {
             match self.pull_once(from).await {
                 Ok((taken, more)) => {
                     count += taken;
                     if !more || taken == 0 {
-                        break Ok(());
+                        break;
                     }
                 }
-                Err(error) => break Err(error),
+                Err(error) => {
+                    outcome = Err(error);
+                    break;
+                }
             }
-        };
+        }
         let member = &from.name;
         if count > 0 {
             tracing::info!(member, keys = count, "keys of hours came from a member");

@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -48,6 +51,8 @@ struct Shared {
     retention: Duration,
     /// Which of this node's hours each other node holds.
     holders: Mutex<BTreeMap<NodeId, HourRanges>>,
+    /// Whether there was no other node at the last look.
+    is_alone: AtomicBool,
     /// The oldest hour of this node that nobody else holds, and since when, by the boot clock.
     unshared: Mutex<Option<(Hour, Duration)>>,
 }
@@ -117,7 +122,9 @@ impl HourKeys {
     ) -> Result<Self, KeyringError> {
         members.destroy_expired(&*clock, retention, None)?;
         let (holders, unshared) = (Mutex::default(), Mutex::default());
-        let shared = Shared { identity, own, members, clock, retention, holders, unshared };
+        let is_alone = AtomicBool::new(false);
+        let shared =
+            Shared { identity, own, members, clock, retention, holders, is_alone, unshared };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -157,6 +164,9 @@ impl HourKeys {
         let stated = Statement::HourKeys(identity.cluster, identity.node, &receiving);
         if !caller.public.has_signed(stated, &signature) {
             return Err(HourKeysError::Signature);
+        }
+        if request.held.values().any(|held| limits::CLUSTER_HOUR_KEYS_KEPT_MAX < held.runs()) {
+            return Err(HourKeysError::Invalid("held"));
         }
         let held = |node| request.held.get(&shown(node)).cloned().unwrap_or_default();
         lock(holders).insert(caller.node, held(identity.node));
@@ -210,6 +220,9 @@ impl HourKeys {
         private: &[u8; 32],
         answer: &HourKeysAnswer,
     ) -> Result<usize, HourKeysError> {
+        if limits::CLUSTER_HOUR_KEYS_MAX < answer.keys.len() {
+            return Err(HourKeysError::Invalid("keys"));
+        }
         let Shared { identity, members, clock, retention, .. } = &*self.shared;
         let ((now, era), latest) = (clock.stamp(), clock.latest());
         let apart = now.since(answer.time).max(answer.time.since(now));
@@ -244,6 +257,11 @@ impl HourKeys {
         lock(&self.shared.holders).values().any(|held| held.contains(hour))
     }
 
+    /// Whether this node is the only one of its cluster. False for a moment after a start of this node.
+    pub fn is_alone(&self) -> bool {
+        self.shared.is_alone.load(Ordering::Relaxed)
+    }
+
     /// The keys of a node's hours that this one holds: with them a copy of that node's log can be read. Also of a node that was removed,
     /// until its last hour expires.
     pub fn keyring_of(&self, node: NodeId) -> Option<Arc<Keyring>> {
@@ -263,8 +281,9 @@ impl HourKeys {
 
     /// Forgets what nodes hold that are none of `others` any more, and looks for hours of this node that nobody else holds.
     pub(super) fn look(&self, others: &[NodeId]) {
-        let Shared { own, clock, retention, holders, unshared, .. } = &*self.shared;
+        let Shared { own, clock, retention, holders, is_alone, unshared, .. } = &*self.shared;
         lock(holders).retain(|node, _| others.contains(node));
+        is_alone.store(others.is_empty(), Ordering::Relaxed);
         let (now, boot) = (clock.now(), clock.boot());
         let lasts = |hour: &Hour| now.plus(LAST) < clock.expiry(*hour, *retention);
         let mut alone =

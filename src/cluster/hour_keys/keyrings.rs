@@ -143,7 +143,8 @@ impl MemberKeyrings {
     }
 
     /// Takes keys of a node's hours, each with the hour that dates it, durable before this returns. Gives how many are new. A key that is
-    /// there stays. Once there are as many keyrings as [`limits::CLUSTER_KEYRINGS_MAX`], no other node gets one.
+    /// there stays. Once there are as many keyrings as [`limits::CLUSTER_KEYRINGS_MAX`], no other node gets one, and no keyring gets more keys
+    /// than [`limits::CLUSTER_HOUR_KEYS_KEPT_MAX`]: the file would grow beyond what is read at a start.
     pub fn put(
         &self,
         node: NodeId,
@@ -152,6 +153,8 @@ impl MemberKeyrings {
         let _changing = lock(&self.changing);
         let found = self.get(node);
         keys.retain(|(hour, ..)| found.as_ref().is_none_or(|it| it.get(*hour).is_none()));
+        let kept = found.as_ref().map_or(0, |it| it.hours().len());
+        keys.truncate(limits::CLUSTER_HOUR_KEYS_KEPT_MAX.saturating_sub(kept));
         let is_full = found.is_none() && limits::CLUSTER_KEYRINGS_MAX <= lock(&self.keyrings).len();
         if keys.is_empty() || is_full {
             return Ok(0);
@@ -195,8 +198,11 @@ impl MemberKeyrings {
             destroyed += if done.is_ok() { due.len() } else { 0 };
             let is_over = members.is_some_and(|members| !members.contains(&node));
             if done.is_ok() && is_over && keyring.hours().is_empty() {
-                lock(&self.keyrings).remove(&node);
+                // In the map until its files are gone: the next call tries again.
                 done = self.disk().and_then(|disk| Self::remove(disk, &self.files, node));
+                if done.is_ok() {
+                    lock(&self.keyrings).remove(&node);
+                }
             }
             failed = failed.or(done.err());
         }

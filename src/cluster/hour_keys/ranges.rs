@@ -26,6 +26,11 @@ impl HourRanges {
         Self(runs)
     }
 
+    /// How many runs of hours there are.
+    pub(super) const fn runs(&self) -> usize {
+        self.0.len()
+    }
+
     /// Whether the hour is one of them.
     pub fn contains(&self, hour: Hour) -> bool {
         self.0.iter().any(|(first, last)| (*first..=*last).contains(&hour.number()))

@@ -23,7 +23,7 @@ use super::{
 use crate::{
     api::{self, Call, Fields, Posted, Scope},
     clock::Timestamp,
-    cluster::ON_BEHALF,
+    cluster::{self, ON_BEHALF},
     http::{
         body,
         problem::{Code, Problem},
@@ -34,7 +34,7 @@ use crate::{
     reading::{Answer, ReadingError, Records, Rows, Stop},
 };
 
-pub(super) const HIDDEN_UNTIL: HeaderName = HeaderName::from_static("dispatchd-hidden-until");
+pub(super) const HIDDEN_UNTIL: HeaderName = HeaderName::from_static(cluster::HIDDEN_UNTIL);
 const HORIZON: HeaderName = HeaderName::from_static("dispatchd-horizon");
 
 /// Headers that are instants.

@@ -40,21 +40,25 @@ impl Copies {
         let is_due =
             |file: &CopiedFile| is_expired(file.id.hour) || is_superseded(work, sources, *file);
         let files: Vec<_> = files.filter(is_due).collect();
+        let mut outcome = Ok(());
         for file in files {
             if stop() {
-                return Ok(());
+                return outcome;
             }
             let extents = work.stored.get(&file).into_iter().flat_map(|extents| extents.each());
             let names =
                 extents.map(|(offset, _)| file.object(&self.options.node, offset).to_string());
-            self.delete(objects, &names.collect::<Vec<_>>())?;
-            work.stored.remove(&file);
+            // One that cannot be deleted keeps no other one there.
+            match self.delete(objects, &names.collect::<Vec<_>>()) {
+                Ok(()) => drop(work.stored.remove(&file)),
+                Err(error) => outcome = Err(error),
+            }
         }
         if !work.expired_elsewhere.is_empty() {
             self.delete(objects, &work.expired_elsewhere)?;
             work.expired_elsewhere.clear();
         }
-        Ok(())
+        outcome
     }
 
     fn delete(&self, objects: &Objects, names: &[String]) -> Result<(), StoreError> {

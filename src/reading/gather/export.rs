@@ -106,6 +106,8 @@ impl GatheredExport {
             came += 1;
             let row: FoundRow =
                 serde_json::from_slice(&line).map_err(|_| ClientError::Unreadable)?;
+            // The node says of itself what it likes.
+            let row = FoundRow::of_node(row.into_parts().0, Some(&node.member.name));
             if row.record.change_id().is_none() && !take(row) {
                 return Ok(None);
             }

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     api::{Call as _, FoundRow, SearchRequest},
     cluster::{ClientError, PartLines},
-    query_log::{Cursor, LogRow, SearchOutcome},
+    query_log::{Cursor, LogRow, Order, SearchOutcome},
     reading::outcome::{Outcome, RECORDS},
     timeline::MissingNode,
 };
@@ -19,6 +19,8 @@ pub(super) struct NodeSearch {
     request: SearchRequest,
     /// Rows that one answer has at most; none for all.
     limit: Option<u64>,
+    /// The place of the last row that came: the next one must lie behind it.
+    last: Option<Cursor>,
     /// None once it is over.
     lines: Option<PartLines>,
     /// Rows of this answer that have come.
@@ -28,15 +30,17 @@ pub(super) struct NodeSearch {
 }
 
 impl NodeSearch {
-    /// A search that `request` limits to the node, with `limit` rows in one answer. Nothing is asked yet. Without a request there are no rows.
+    /// A search in the log of this node. Nothing is asked yet, and without [`Self::begin`] there are no rows.
     pub(super) fn new(asked: AskedNode) -> Self {
         let (request, passed_over) = (SearchRequest::default(), SearchOutcome::default());
-        Self { asked, request, limit: None, lines: None, came: 0, passed_over, missing: None }
+        let (limit, last, lines, missing) = (None, None, None, None);
+        Self { asked, request, limit, last, lines, came: 0, passed_over, missing }
     }
 
     /// Begins with a request that is limited to the node.
     pub(super) async fn begin(&mut self, request: SearchRequest) {
         self.limit = request.page.limit.as_ref().and_then(|limit| limit.parse().ok());
+        self.last = request.page.cursor.as_ref().and_then(|cursor| cursor.parse().ok());
         self.request = request;
         if let Err(failure) = self.open().await {
             self.fail(failure);
@@ -74,6 +78,13 @@ impl NodeSearch {
     fn read(&mut self, line: &[u8]) -> Result<Option<Item<(Cursor, LogRow)>>, Failure> {
         let row = serde_json::from_slice::<FoundRow>(line).ok().and_then(FoundRow::into_placed);
         let (place, row, change) = row.ok_or(ClientError::Unreadable)?;
+        // A node that sends for ever, or the same again, would never end.
+        let is_ascending = self.request.page.order.as_deref() == Some(Order::Asc.code());
+        let is_behind = |last: Cursor| if is_ascending { last < place } else { place < last };
+        if !self.last.is_none_or(is_behind) {
+            return Err(ClientError::Unreadable.into());
+        }
+        self.last = Some(place);
         self.came += 1;
         self.request.page.cursor = Some(place.to_string());
         Ok(Some(Item { at: row.at, change, row: (place, row) }))

@@ -119,7 +119,7 @@ impl GatheredSearch {
             }
             _ => Recent::default(),
         };
-        let limit = limit.map(|limit| limit + limits::CLUSTER_PAGE_SPARE);
+        let limit = limit.map(|limit| limit.saturating_add(limits::CLUSTER_PAGE_SPARE));
         let window = |node: u64| {
             let place = after.as_ref().and_then(|after| after.nodes.get(&node).copied());
             let (since, until) = match after {
