@@ -41,6 +41,8 @@ pub(super) fn origin(given: &str, example: &str) -> Result<String, UsageError> {
 pub(super) fn reach(server: &str, trust: &Trust) -> anyhow::Result<Client> {
     // Tokens and handles go to this server alone: not to a proxy that the environment happens to name, nor to where it redirects.
     let mut http = Client::builder().no_proxy().redirect(Policy::none()).referer(false);
+    // A crate of the object store gives reqwest HTTP/2, for which nothing here was tried.
+    http = http.http1_only();
     http = if server.starts_with("http:") {
         // A machine without the system's certificates can do without them.
         http.tls_certs_only([])

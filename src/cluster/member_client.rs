@@ -164,6 +164,8 @@ impl MemberClient {
         // The token goes to that node alone: not to a proxy, nor to where it redirects.
         let builder = || {
             let http = Client::builder().no_proxy().redirect(Policy::none()).referer(false);
+            // On one connection of HTTP/2, an answer that waits to be read would hold up the others.
+            let http = http.http1_only();
             let http = match authorities.clone() {
                 Some(authorities) => http.tls_certs_merge(authorities),
                 None => http,

@@ -64,9 +64,10 @@ pub(crate) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// A client that connects to this machine itself, whatever proxy the environment names.
+/// A client that connects to this machine itself, whatever proxy the environment names. It speaks HTTP/1.1, in which tests send what they
+/// like as `Host`.
 pub(crate) fn client() -> ClientBuilder {
-    Client::builder().no_proxy()
+    Client::builder().no_proxy().http1_only()
 }
 
 /// Whether a code stands in the server's output by itself. What follows `elapsed_us` is a span, which may have six digits,

@@ -142,7 +142,7 @@ async fn the_command_line_answers_each_with_what_to_do() {
         (search("--limit 0"), &reader, 2, &["limit: \"0\" is not a whole number from 1 on"]),
         (search("--limit -1"), &reader, 2, &["limit: \"-1\" is not a whole number from 1 on"]),
         (search("--rout sms"), &reader, 2, &["'--rout'", "similar argument exists: '--route'"]),
-        (vec!["log", "serch"], &reader, 2, &["'serch'", "similar subcommand exists: 'search'"]),
+        (vec!["log", "searc"], &reader, 2, &["'searc'", "similar subcommand exists: 'search'"]),
         (
             search("--json"),
             "",

@@ -32,7 +32,7 @@ impl MetricsClient {
     /// If these cannot be used.
     pub(super) fn new(config: &Config) -> Result<Self, String> {
         let told = |error: reqwest::Error| super::members::chain(&error);
-        let mut client = Client::builder().no_proxy().redirect(Policy::none());
+        let mut client = Client::builder().no_proxy().redirect(Policy::none()).http1_only();
         if let Some(Tls { authority, identity }) = &config.tls {
             let authorities = Certificate::from_pem_bundle(authority).map_err(told)?;
             client = client.tls_certs_only(authorities);

@@ -143,6 +143,8 @@ fn client(config: &TextConfig, url: &Url) -> Result<Client, String> {
     let mut builder = Client::builder()
         .user_agent(concat!("dispatchd/", env!("CARGO_PKG_VERSION")))
         .redirect(redirect::Policy::none())
+        // One message is one request, and the adapters of gateways speak HTTP/1.1.
+        .http1_only()
         // An environment variable must not redirect codes.
         .no_proxy()
         // Shorter than the attempt, so that an unreachable host fails as "not sent" and not as "perhaps sent".
