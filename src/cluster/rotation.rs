@@ -19,8 +19,8 @@
 //! applied here. At the latest a key is destroyed when the log's retention is over, 30 days or less, after it was made: [`KeyRows`] says when
 //! that was. A node that was away longer takes no such key either: it takes the state of another one.
 //!
-//! A key that nobody can open is used by nobody. The next one is made some seconds later, and is used at once by whoever gets it: so no member
-//! writes under the key before the useless one, once it says that it has the next one.
+//! A key that nobody can open is used by nobody. The next one is made some seconds later, and whoever gets it uses it at once. So a
+//! member that says that it has the next one writes no more under the key before the useless one.
 //!
 //! A node that is removed has every key that there is then. So its removal leaves the mark [`NEW_KEY_WANTED`], and the next round of any
 //! member makes a key that the removed one does not get. Some seconds later no member that runs uses those that it has.

@@ -24,10 +24,7 @@
 use std::collections::HashSet;
 
 use super::change_order::KnownChange;
-use crate::{
-    ids::ChangeId,
-    query_log::{LogRow, Record},
-};
+use crate::{ids::ChangeId, query_log::LogRow};
 
 /// Rows of several nodes in one order. `N` gives those of one node.
 pub(super) struct Interleave<N, E> {
@@ -44,13 +41,6 @@ pub(super) struct Interleave<N, E> {
 struct Node<N> {
     rows: N,
     head: Option<LogRow>,
-}
-
-fn change_of(row: &LogRow) -> Option<ChangeId> {
-    match &row.record {
-        Record::Change(change) => Some(change.id),
-        Record::Lookup(_) | Record::Refusals(_) => None,
-    }
 }
 
 impl<N: Iterator<Item = Result<LogRow, E>>, E> Interleave<N, E> {
@@ -73,7 +63,8 @@ impl<N: Iterator<Item = Result<LogRow, E>>, E> Interleave<N, E> {
         let Some(Node { rows, head }) = self.nodes.get_mut(node) else { return };
         *head = loop {
             match rows.next() {
-                Some(Ok(row)) if change_of(&row).is_some_and(|id| self.given.contains(&id)) => {}
+                Some(Ok(row))
+                    if row.record.change_id().is_some_and(|id| self.given.contains(&id)) => {}
                 Some(Ok(row)) => break Some(row),
                 Some(Err(error)) => {
                     self.failed.get_or_insert(error);
@@ -98,7 +89,7 @@ impl<N: Iterator<Item = Result<LogRow, E>>, E> Interleave<N, E> {
         let is_before = |(node, row): &(usize, &LogRow)| {
             let is_before =
                 |change: &KnownChange| change.is_recorded_by(*node) || row.at < change.decided;
-            change_of(row).is_none() && change.is_none_or(is_before)
+            row.record.change_id().is_none() && change.is_none_or(is_before)
         };
         let next = heads.filter(is_before).min_by_key(|(node, row)| (row.at, *node))?;
         Some(next.0)
@@ -109,7 +100,8 @@ impl<N: Iterator<Item = Result<LogRow, E>>, E> Interleave<N, E> {
         if self.nodes.len() > 1 {
             self.given.insert(id);
         }
-        let is_next = |it: &Node<N>| it.head.as_ref().and_then(change_of) == Some(id);
+        let is_next =
+            |it: &Node<N>| it.head.as_ref().and_then(|row| row.record.change_id()) == Some(id);
         let nodes: Vec<_> =
             (0..self.nodes.len()).filter(|node| is_next(&self.nodes[*node])).collect();
         let rows: Vec<_> = nodes.into_iter().filter_map(|node| self.take(node)).collect();
@@ -137,7 +129,7 @@ impl<N: Iterator<Item = Result<LogRow, E>>, E> Iterator for Interleave<N, E> {
             }
         }
         let heads = self.nodes.iter().filter_map(|node| node.head.as_ref());
-        let next = heads.filter_map(change_of).min()?;
+        let next = heads.filter_map(|row| row.record.change_id()).min()?;
         self.take_change(next).map(Ok)
     }
 }

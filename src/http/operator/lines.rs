@@ -3,8 +3,8 @@
 //!
 //! Trailers follow the last line (RFC 9110 section 6.5, to clients that send `TE: trailers`): the number of lines and
 //! what could not be read, which is known only then. A client without trailers still detects a broken answer: the last
-//! chunk of the chunked body is missing (RFC 9112 section 8). If an answer over all nodes of a cluster lacks the part of one, such a client
-//! gets a last line of the kind `missing`, such as a browser, which cannot take trailers.
+//! chunk of the chunked body is missing (RFC 9112 section 8). A browser cannot take trailers. If an answer over all
+//! nodes of a cluster lacks the part of one, such a client gets a last line of the kind `missing`.
 
 use std::{
     io,

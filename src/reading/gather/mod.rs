@@ -1,8 +1,7 @@
 //! Answers over all nodes of a cluster: this node asks the others for their parts, and merges them.
 //!
 //! ```text
-//! other nodes ── HTTP, line by line ──> NodeSearch ─┐
-//! other nodes ── HTTP, line by line ──> NodeSearch ─┼──> Merge ── without doubles ──> client
+//! other nodes ── HTTP, line by line ──> NodeSearch ─┬──> Merge ── without doubles ──> client
 //! own log ─────────────────────────────> Search ────┘
 //! ```
 //!
@@ -11,6 +10,7 @@
 //!
 //! An other node is asked with the scope `node`, in the name of the operator who asked this one: it notes both in its own audit log. A node
 //! whose part is missing is named in the [`Outcome`](super::Outcome). [`AskedNode`](asked_node::AskedNode) is the one place that asks.
+//! A timeline merges the rows otherwise: [`OtherLog`] gives it those of one node.
 
 mod asked_node;
 mod export;
