@@ -31,6 +31,9 @@
 //! - `_SEAL_RECORDS`: records that the server has to seal during the lookups. Default 10,000,000.
 //! - `_SECONDS`: length of each lookup phase. Default 10; 0 leaves the lookups out.
 //!
+//! `cargo bench --bench log -- --nodes` measures a search over three nodes of a cluster instead (see `nodes.rs`). There
+//! `_RECORDS` is of each node, and `_SECONDS` how long all rows are read.
+//!
 //! # What it does not show
 //!
 //! - Real traffic. The bench draws everybody's contacts independently, and such data compresses worse than real
@@ -39,10 +42,14 @@
 
 mod asked;
 mod child;
+#[expect(dead_code, reason = "the lookup bench uses the rest")]
+#[path = "../lookup/cluster/engine.rs"]
+mod engine;
 mod generator;
 mod json_peer;
 mod lookups;
 mod memory;
+mod nodes;
 mod population;
 mod registered;
 mod searching;
@@ -61,6 +68,8 @@ use searching::{Loaded, Searched};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// This argument compares a search over three nodes with one in the log of one node instead.
+const NODES: &str = "--nodes";
 /// Hours that the bench seals and searches.
 const HOURS: u32 = 10;
 /// Later hours, which the bench leaves for the server to seal.
@@ -139,6 +148,7 @@ fn main() -> anyhow::Result<()> {
     let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
     match *arguments.as_slice() {
         [child::ARGUMENT, subject] => become_child(subject, &Amounts::from_env()?),
+        ref others if others.contains(&NODES) => nodes::run(&Amounts::from_env()?),
         ref others if others.contains(&"--bench") => run(&Amounts::from_env()?),
         _ => {
             println!("nothing to test here: run it with `cargo bench --bench log`");

@@ -37,7 +37,12 @@ pub(crate) struct Memory {
 impl Memory {
     /// The memory in use now.
     pub(crate) fn now() -> anyhow::Result<Self> {
-        let text = fs::read_to_string("/proc/self/status")?;
+        Self::of(std::process::id())
+    }
+
+    /// The memory that a process uses now.
+    pub(crate) fn of(process: u32) -> anyhow::Result<Self> {
+        let text = fs::read_to_string(format!("/proc/{process}/status"))?;
         let bytes = |name| Ok::<_, anyhow::Error>(field(&text, name)? * 1024);
         Ok(Self { resident: bytes("VmRSS:")?, anonymous: bytes("RssAnon:")? })
     }
@@ -48,7 +53,8 @@ impl Memory {
         Self { resident, anonymous: self.anonymous.max(other.anonymous) }
     }
 
-    fn above(self, idle: Self) -> Self {
+    /// What it is more than `idle`.
+    pub(crate) fn above(self, idle: Self) -> Self {
         let resident = self.resident.saturating_sub(idle.resident);
         Self { resident, anonymous: self.anonymous.saturating_sub(idle.anonymous) }
     }

@@ -1,7 +1,9 @@
 //! Runs the real program in a process of its own, and talks to it with a minimal HTTP client.
 
 use std::{
-    env, fs,
+    env,
+    ffi::OsString,
+    fs,
     fs::File,
     io::{ErrorKind, Read as _, Write as _},
     net::{SocketAddr, TcpStream},
@@ -38,6 +40,14 @@ pub(crate) fn dispatchd(arguments: &[&str]) -> Command {
 impl Server {
     /// Starts the server on `data` and waits until it is ready.
     pub(crate) fn start(data: &Path) -> anyhow::Result<Self> {
+        Self::start_with(data, &[])
+    }
+
+    /// As [`Self::start`], with more variables.
+    pub(crate) fn start_with(
+        data: &Path,
+        settings: &[(&'static str, OsString)],
+    ) -> anyhow::Result<Self> {
         let output = data.with_extension("out");
         let start = Instant::now();
         let mut child = dispatchd(&["serve"])
@@ -46,6 +56,7 @@ impl Server {
             .env("DISPATCHD_SERVER__OPERATORS", "127.0.0.1:0")
             .env("DISPATCHD_LOG__DURABILITY", "os")
             .env("DISPATCHD_QUOTA__ENABLED", "false")
+            .envs(settings.iter().cloned())
             .stdin(Stdio::null())
             .stdout(File::create(&output)?)
             .stderr(File::create(output)?)
@@ -66,6 +77,11 @@ impl Server {
             thread::sleep(Duration::from_millis(5));
         };
         Ok(Self { addresses: serde_json::from_str(&text)?, child })
+    }
+
+    /// The process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Sends SIGTERM and waits until the server has ended.
@@ -96,7 +112,7 @@ impl Connection {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
-        Ok(Self { stream, buffer: vec![0; 64 * 1024] })
+        Ok(Self { stream, buffer: vec![0; 256 * 1024] })
     }
 
     /// Sends a request and returns the body of its answer. Fails unless the status is 2xx.

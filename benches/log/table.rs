@@ -9,6 +9,7 @@ use crate::{
     Peers,
     lookups::{Lookups, Phase},
     memory::Memory,
+    nodes::Pages,
     searching::{Handles, Loaded, Searched},
     writing::Written,
 };
@@ -35,6 +36,32 @@ fn quantile(spans: &[Duration], percent: usize) -> Duration {
     spans.sort_unstable();
     let place = (spans.len() * percent / 100).min(spans.len().saturating_sub(1));
     spans.get(place).copied().unwrap_or_default()
+}
+
+/// The most that a page of all nodes takes, as a multiple of one of one node.
+const BAR_NODES: f64 = 1.5;
+/// The most memory that a search over all nodes takes at the node that is asked.
+const BAR_NODES_MEMORY: u64 = 64 << 20;
+
+/// Prints how long a page took, the rows that one client read in `seconds`, and the memory of the asked node above idle.
+pub(crate) fn print_nodes(pages: &[Pages], rows: u64, seconds: u64, peak: Memory) {
+    println!("\n| page of | one node ms, p50 | p99 | all nodes ms, p50 | p99 | ratio of p50 |");
+    println!("| --- | ---: | ---: | ---: | ---: | ---: |");
+    for Pages { of, one, all } in pages {
+        let [one50, one99, all50, all99] =
+            [(one, 50), (one, 99), (all, 50), (all, 99)].map(|(spans, at)| ms(quantile(spans, at)));
+        let verdict = if all50 / one50 <= BAR_NODES { "met" } else { "NOT MET" };
+        println!(
+            "| {of} | {one50:.2} | {one99:.2} | {all50:.2} | {all99:.2} | {:.2}, bar {BAR_NODES}: {verdict} |",
+            all50 / one50
+        );
+    }
+    println!("\n{rows} rows of all nodes in {seconds} s, to one client");
+    let verdict = if peak.resident <= BAR_NODES_MEMORY { "met" } else { "NOT MET" };
+    println!(
+        "memory of the asked node above idle: {peak}; bar {:.0} MiB: {verdict}",
+        mib(BAR_NODES_MEMORY)
+    );
 }
 
 impl Written {

@@ -24,7 +24,8 @@
 //!
 //! `cargo bench --bench lookup` takes about a minute. `cargo bench --bench lookup -- --tls` compares lookups over TLS 1.3 with
 //! nginx, which returns a fixed body, in the same way (see `tls.rs`). `cargo bench --bench lookup -- --cluster` compares a node of a
-//! cluster with a server alone (see `cluster/mod.rs`). These variables change the amounts:
+//! cluster with a server alone (see `cluster/mod.rs`), and `-- --copies` one that copies its log into an object store with one that does
+//! not (see `copies.rs`). These variables change the amounts:
 //!
 //! - `BENCH_BLOCKS`, `BENCH_ROUNDS` (rounds in a block), `BENCH_SLICE_MS`, `BENCH_CONNECTIONS`, `BENCH_HANDLES`.
 //! - `BENCH_PIN=0` lets every process use every processor, with `BENCH_THREADS` serving threads.
@@ -42,8 +43,10 @@
 //! Other load on the host lowers all figures. The column "waited" shows by how much.
 
 mod cluster;
+mod copies;
 mod load;
 mod overload;
+mod pair;
 mod peer;
 mod population;
 mod process;
@@ -63,7 +66,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const TLS: &str = "--tls";
 /// This argument compares a node of a cluster with a server alone instead.
 const CLUSTER: &str = "--cluster";
-/// Connections of this comparison.
+/// This argument compares servers with and without an object store instead.
+const COPIES: &str = "--copies";
+/// Connections of the comparison with a cluster.
 const CLUSTER_CONNECTIONS: usize = 512;
 
 /// The amounts to measure.
@@ -115,6 +120,8 @@ fn main() -> anyhow::Result<ExitCode> {
     } else if arguments.iter().any(|argument| argument == CLUSTER) {
         let connections = number("BENCH_CONNECTIONS", CLUSTER_CONNECTIONS)?;
         cluster::run(&Amounts { connections, ..Amounts::from_env()? })?;
+    } else if arguments.iter().any(|argument| argument == COPIES) {
+        copies::run(&Amounts::from_env()?)?;
     } else if arguments.iter().any(|argument| argument == "--bench") {
         rounds::run(&Amounts::from_env()?)?;
     } else {

@@ -18,6 +18,23 @@ const BAR_TLS: f64 = 0.85;
 /// The most processor time of a lookup at a node of a cluster, as a multiple of that at a server alone.
 const BAR_CLUSTER: f64 = 1.10;
 
+/// The most processor time of a lookup at a server that copies its log, as a multiple of that at one that does not.
+const BAR_COPIES: f64 = 1.03;
+
+/// Prints the table of a server that copies its log and of one that does not, and the bar. `of_lookup` is the processor time of a
+/// lookup in microseconds, with all that the servers did meanwhile.
+pub(crate) fn print_copies(amounts: &Amounts, [without, with]: &[Series; 2], of_lookup: [f64; 2]) {
+    print_head(amounts, "alone");
+    print_series("no store", without, without);
+    print_series("with store", with, without);
+    let ratio = of_lookup[1] / of_lookup[0];
+    let verdict = if ratio <= BAR_COPIES { "met" } else { "NOT MET" };
+    println!(
+        "\nCPU µs/lookup over the whole run: {:.2} and {:.2}\nbar: with a store <= {BAR_COPIES:.2} of without: {ratio:.3}, {verdict}",
+        of_lookup[0], of_lookup[1]
+    );
+}
+
 /// Prints the table of a server alone and a node of a cluster, and the bar, if there is one for these requests.
 pub(crate) fn print_cluster(
     amounts: &Amounts,

@@ -26,10 +26,10 @@ use crate::{
     Amounts,
     load::Fleet,
     number,
+    pair::{self, Pair},
     population::{self, Population},
     process::{Server, keep_off_servers},
     report,
-    rounds::{LOOKUPS_PREPARED, Series},
 };
 
 /// Check-ins at one moment, this many moments a second.
@@ -82,45 +82,13 @@ fn compare(
     alone: &Server,
     node: &Server,
 ) -> anyhow::Result<[u64; 2]> {
-    let each = LOOKUPS_PREPARED.div_ceil(amounts.connections);
-    let connections = || 0..amounts.connections;
-    let lookups: Vec<_> = connections().map(|number| population.lookups(number, each)).collect();
-    let check_ins: Vec<_> = connections().map(|number| vec![population.check_in(number)]).collect();
-    let of_lookups = measure(amounts, [alone, node], &lookups)?;
+    let check_ins: Vec<_> =
+        (0..amounts.connections).map(|number| vec![population.check_in(number)]).collect();
+    let of_lookups = Pair::measure(amounts, [alone, node], &pair::lookups(amounts, population))?;
     report::print_cluster(amounts, "lookups", &of_lookups.series, true);
-    let of_check_ins = measure(amounts, [alone, node], &check_ins)?;
+    let of_check_ins = Pair::measure(amounts, [alone, node], &check_ins)?;
     report::print_cluster(amounts, "check-ins", &of_check_ins.series, false);
     Ok(of_lookups.answers)
-}
-
-/// Slices of both, one after the other.
-struct Pair {
-    series: [Series; 2],
-    answers: [u64; 2],
-}
-
-fn measure(
-    amounts: &Amounts,
-    servers: [&Server; 2],
-    requests: &[Vec<Vec<u8>>],
-) -> anyhow::Result<Pair> {
-    let mut pair = Pair { series: Default::default(), answers: [0; 2] };
-    for _ in 0..amounts.blocks {
-        let connect = |server: &Server| Fleet::connect(server.address, requests.to_vec(), None);
-        let mut fleets = [connect(servers[0])?, connect(servers[1])?];
-        for fleet in &mut fleets {
-            fleet.ask_for(amounts.slice)?;
-        }
-        for _ in 0..amounts.rounds {
-            for (at, fleet) in fleets.iter_mut().enumerate() {
-                pair.series[at].measure(servers[at], fleet, amounts)?;
-            }
-        }
-        for (answers, fleet) in pair.answers.iter_mut().zip(&fleets) {
-            *answers += fleet.answers;
-        }
-    }
-    Ok(pair)
 }
 
 /// Has devices check in at a fixed rate, and prints how many could, and what etcd keeps.
