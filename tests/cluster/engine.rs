@@ -77,7 +77,7 @@ impl Engine {
         }
         let client = Client::builder().no_proxy().timeout(CALL_TIMEOUT).build()?;
         let urls = (0..MACHINES).map(client_url).collect();
-        let engine = Self { members, urls, folder: folder.to_owned(), client };
+        let mut engine = Self { members, urls, folder: folder.to_owned(), client };
         engine.until_all_answer().await?;
         Ok(engine)
     }
@@ -88,10 +88,12 @@ impl Engine {
     }
 
     /// Waits until every member takes part.
-    pub(crate) async fn until_all_answer(&self) -> anyhow::Result<()> {
+    pub(crate) async fn until_all_answer(&mut self) -> anyhow::Result<()> {
         let begun = Instant::now();
         for n in 0..MACHINES {
             while self.call(n, "kv/range", json!({"key": "YQ=="})).await.is_err() {
+                // One that met a full disk may end only now. The service manager starts it again.
+                self.members[n].start()?;
                 if begun.elapsed() > PATIENCE {
                     bail!("member {n} gives no answer: {}", self.members[n].last_words());
                 }
