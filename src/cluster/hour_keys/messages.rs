@@ -22,6 +22,7 @@ pub struct HourKeysRequest {
     pub held: BTreeMap<String, HourRanges>,
     /// Proofs that it holds the right keys of the callee's hours, by the number of the hour: an HMAC made with the key, in hexadecimal.
     /// Hours that the callee has counted in its last answer need none.
+    #[schema(value_type = BTreeMap<String, String>)]
     pub proofs: BTreeMap<u32, String>,
 }
 
