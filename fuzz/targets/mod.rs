@@ -78,6 +78,19 @@ pub(crate) const TARGETS: &[Target] = &[
         seeds: texts::entry_seeds,
         inputs: 24_000,
     },
+    Target { name: "places", run: texts::places, seeds: texts::place_seeds, inputs: 24_000 },
+    Target {
+        name: "hour_keys",
+        run: dispatchd::cluster::fuzz::hour_keys,
+        seeds: texts::hour_key_seeds,
+        inputs: 3_000,
+    },
+    Target {
+        name: "answer_lines",
+        run: texts::answer_lines,
+        seeds: texts::answer_line_seeds,
+        inputs: 24_000,
+    },
     Target {
         name: "quota_rows",
         run: dispatchd::quota::fuzz_rows,

@@ -4,8 +4,8 @@ use std::{ffi::OsString, fs, str::FromStr, sync::LazyLock};
 
 use dispatchd::{
     api::{
-        self, BatchRequest, CodeRequest, HandleChange, HandleRequest, Invalid, SearchBody,
-        SignUpRequest, WhyBody,
+        self, BatchRequest, ClusterPlace, CodeRequest, FoundRow, HandleChange, HandleRequest,
+        Invalid, PagePlace, SearchBody, SignUpRequest, WhyBody,
     },
     clock::{Timestamp, span},
     config,
@@ -14,6 +14,7 @@ use dispatchd::{
     ids::{AccountId, ChangeId, DeviceId, MessageId, RequestId, VerificationId},
     operators,
     query_log::{Cursor, Network},
+    registry::NodeId,
 };
 use serde_json::Value;
 
@@ -251,6 +252,54 @@ pub(super) fn entry_seeds() -> Vec<Vec<u8>> {
     ];
     let all = steps.concat();
     [vec![[&head[..], &[0; 40]].concat(), all], steps].concat()
+}
+
+/// The bytes as the place where a page of the logs of all nodes ended.
+pub(super) fn places(bytes: &[u8]) {
+    is_written_as_read::<PagePlace>(&String::from_utf8_lossy(bytes));
+}
+
+pub(super) fn place_seeds() -> Vec<Vec<u8>> {
+    let place = |nodes: &[u64]| {
+        let at = Timestamp::from_secs(1_795_420_800);
+        let cursor = |node: &u64| (*node, Cursor::from_bytes([*node as u8; Cursor::BYTES]));
+        let nodes = nodes.iter().map(cursor).collect();
+        ClusterPlace { at, node: NodeId(1), nodes }.to_string().into_bytes()
+    };
+    vec![place(&[]), place(&[1]), place(&[1, 2, 3])]
+}
+
+pub(super) fn hour_key_seeds() -> Vec<Vec<u8>> {
+    let node = "00c0ffee00c0ffee";
+    let (key, signature, sealed) = ("11".repeat(32), "22".repeat(64), "33".repeat(80));
+    let request = format!(
+        r#"{{"receiving":"{key}","signature":"{signature}","retention_seconds":2592000,"held":{{"{node}":[[498728,498730],[498740,498740]]}},"proofs":{{"498728":"{}"}}}}"#,
+        "44".repeat(16)
+    );
+    let answer = format!(
+        r#"{{"time":"2026-11-23T08:00:00Z","keys":[{{"node":"{node}","hour":498728,"began":"2026-11-23T08:00:00Z","sealed":"{sealed}"}}],"more":false,"proven":[[498728,498730]]}}"#
+    );
+    vec![request.into_bytes(), answer.into_bytes()]
+}
+
+/// The bytes as lines of an answer of another node, in pieces, and each line as a record.
+pub(super) fn answer_lines(bytes: &[u8]) {
+    for line in dispatchd::cluster::fuzz::answer_lines(bytes) {
+        if let Ok(row) = serde_json::from_slice::<FoundRow>(&line) {
+            let written = serde_json::to_string(&row).expect("a row is written");
+            let again: FoundRow = serde_json::from_str(&written).expect("it is read again");
+            assert!(again == row, "a row changed");
+            let _ = row.into_placed();
+        }
+    }
+}
+
+pub(super) fn answer_line_seeds() -> Vec<Vec<u8>> {
+    let row = r#"{"at":"2026-11-23T08:41:09.123456Z","kind":"refusals","reason":"token-invalid","status":401,"count":17,"place":"AAAA","node":"a"}"#;
+    vec![
+        format!("{row}\n{row}\n").into_bytes(),
+        [&row.as_bytes()[..40], b"\xFF", &row.as_bytes()[40..], b"\n"].concat(),
+    ]
 }
 
 pub(super) fn quota_seeds() -> Vec<Vec<u8>> {

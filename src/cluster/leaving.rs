@@ -71,7 +71,7 @@ mod tests {
     use super::*;
     use crate::{
         clock::{Hour, ManualClock, SharedClock, Timestamp},
-        cluster::Founder,
+        cluster::{Founder, Giver},
         envelope::HourKey,
         files::OsDisk,
         registry::{self, NodeId, RowKind},
@@ -104,7 +104,7 @@ mod tests {
         let members = MemberKeyFiles::new(data, None);
         let held = MemberKeyrings::open(OsDisk::shared(), members.clone()).unwrap();
         let (other, hour) = (NodeId(7), Hour::from_number(500_000));
-        held.put(other, vec![(hour, hour, HourKey::of(&[1; 32]))]).unwrap();
+        held.put(other, Giver::Other, vec![(hour, hour, HourKey::of(&[1; 32]))]).unwrap();
         assert!(members.of(other).keyring.exists());
         let left = leave(data, None, &OsDisk::shared(), &mut open(data)).unwrap();
         assert!(left == Some(founded));

@@ -32,13 +32,16 @@ mod rotation;
 mod sealing;
 mod trimming;
 
+#[cfg(feature = "testing")]
+pub mod fuzz;
+
 pub use answer_lines::{AnswerLines, LinesError};
 pub use config::{Config, Fence, is_member_address};
 pub use entry_keys::ClusterKeys;
 pub use forgetting::{ForgottenAnswer, NodeForgotten, forgotten_by_others};
 pub use founding::{Founder, FoundingError};
 pub use hour_keys::{
-    HourKeyExchange, HourKeys, HourKeysAnswer, HourKeysError, HourKeysRequest, HourRanges,
+    Giver, HourKeyExchange, HourKeys, HourKeysAnswer, HourKeysError, HourKeysRequest, HourRanges,
     MemberKeyFiles, MemberKeyrings, SealedHourKey, UnsharedHour, WantedKeys,
 };
 pub use identity::{IDENTITY_FILE_NAME, Identity, IdentityError};

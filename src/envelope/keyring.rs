@@ -129,17 +129,21 @@ impl Keyring {
 
     /// Takes keys over that were made elsewhere, durable before this returns. An hour that has a key keeps it.
     pub fn put(&self, keys: impl IntoIterator<Item = (Hour, HourKey)>) -> Result<(), KeyringError> {
-        self.put_dated(keys.into_iter().map(|(hour, key)| (hour, hour, key)))
+        self.add(|entries| {
+            for (hour, key) in keys {
+                entries.entry(hour).or_insert(DatedKey { key, dated: hour });
+            }
+        })
     }
 
-    /// The same for keys that another hour dates, the second one of each: see [`Self::dates`].
-    pub fn put_dated(
+    /// The same for keys that another hour dates, the second one of each: see [`Self::dates`]. They replace those that are there.
+    pub fn replace_dated(
         &self,
         keys: impl IntoIterator<Item = (Hour, Hour, HourKey)>,
     ) -> Result<(), KeyringError> {
         self.add(|entries| {
             for (hour, dated, key) in keys {
-                entries.entry(hour).or_insert(DatedKey { key, dated });
+                entries.insert(hour, DatedKey { key, dated });
             }
         })
     }

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use crate::{
+    answered::Answered,
     history::{Outcome, What},
     service::{Phone, Service},
 };
@@ -23,6 +24,8 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a code may be on its way to the outbox.
 const CODE_PATIENCE: Duration = Duration::from_secs(2);
+/// Names the request, in an answer.
+const REQUEST_ID: &str = "x-request-id";
 /// Refusals after which a change may be made all the same.
 const IN_DOUBT: [&str; 3] = ["registry-unwritable", "log-unwritable", "internal"];
 
@@ -43,6 +46,10 @@ impl Outbox {
 
     fn catch_up(&mut self) -> Option<()> {
         let mut file = File::open(&self.path).ok()?;
+        // Its disk was destroyed, and the file is a new one.
+        if file.metadata().ok()?.len() < self.read {
+            (self.read, self.rest) = (0, String::new());
+        }
         file.seek(SeekFrom::Start(self.read)).ok()?;
         let mut text = String::new();
         self.read += file.read_to_string(&mut text).ok()? as u64;
@@ -65,12 +72,15 @@ pub(crate) struct Nodes {
     phones: Vec<String>,
     outboxes: Vec<Mutex<Outbox>>,
     client: Client,
+    answered: Mutex<Vec<Answered>>,
 }
 
 /// An answer.
 struct Reply {
     status: u16,
     body: Value,
+    /// What records call the request.
+    request: String,
 }
 
 impl Reply {
@@ -95,7 +105,7 @@ impl Nodes {
         let new = |path| Outbox { path, read: 0, rest: String::new(), codes: HashMap::new() };
         let outboxes = paths.into_iter().map(|path| Mutex::new(new(path))).collect();
         let client = Client::builder().no_proxy().timeout(PATIENCE).build()?;
-        Ok(Self { phones, outboxes, client })
+        Ok(Self { phones, outboxes, client, answered: Mutex::default() })
     }
 
     async fn call(
@@ -114,8 +124,15 @@ impl Nodes {
         }
         let response = request.send().await.map_err(|error| doubt(&error))?;
         let status = response.status().as_u16();
+        let request = response.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok());
+        let request = request.unwrap_or_default().to_owned();
         let text = response.bytes().await.map_err(|error| doubt(&error))?;
-        Ok(Reply { status, body: serde_json::from_slice(&text).unwrap_or_default() })
+        Ok(Reply { status, body: serde_json::from_slice(&text).unwrap_or_default(), request })
+    }
+
+    /// The lookups that were answered, whatever they were told.
+    pub(crate) fn answered(&self) -> Vec<Answered> {
+        self.answered.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Waits for a code. It lies in the outbox of the node that sent it, which may be another one than was asked last.
@@ -264,6 +281,11 @@ impl Service for Nodes {
             if reply.status != 200 {
                 return Err(reply.refusal());
             }
+            let (request, at) = (reply.request.clone(), Instant::now());
+            let handles = handles.len();
+            let mut answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+            answered.push(Answered { node, request, handles, at });
+            drop(answered);
             let one = std::slice::from_ref(&reply.body);
             let answers = reply.body["answers"].as_array().map_or(one, Vec::as_slice);
             let holder = |answer: &Value| match answer["route"].as_str() {

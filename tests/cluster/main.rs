@@ -6,13 +6,15 @@
 //! 1. The checks must find the fault in each of some histories made by hand.
 //! 2. They must find each flaw of nodes that are wrong on purpose, and nothing in sound ones.
 //! 3. Small sound nodes in this process follow a log in three real etcd members, which are killed, paused, cut off and so on.
-//! 4. Three real servers do, set up by the program's own commands, and are struck, too.
+//! 4. Three real servers do, set up by the program's own commands, and are struck, too. They copy their logs to an object store in this process,
+//!    which is slow, refuses and loses calls. A disk is destroyed, and its node joins again with nothing: its log is then read from the store.
 //!
 //! Words choose stages (`broken`, `small`, `whole`) and kinds of faults, such as `Kill`.
 //!
 //! Everything runs in namespaces of its own, which need root or namespaces of users. Without them it runs on loopback: then no link is
 //! cut and no disk is full. The exit code is 1 if a check finds something.
 
+mod answered;
 mod checks;
 mod dice;
 mod engine;
@@ -28,6 +30,7 @@ mod process;
 mod run;
 mod service;
 mod stage;
+mod store;
 mod traffic;
 
 use std::process::ExitCode;

@@ -16,6 +16,8 @@ use crate::isolation::Isolation;
 /// Machines: each has an engine member and a node.
 pub(crate) const MACHINES: usize = 3;
 
+const OWN_ADDRESS: &str = "10.77.1.1";
+
 /// A link that can be taken down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Link {
@@ -71,7 +73,7 @@ impl Network {
         if isolation == Isolation::Loopback {
             return Ok(Self(isolation));
         }
-        for (bridge, address) in [("engine", "10.77.2.1"), ("phones", "10.77.1.1")] {
+        for (bridge, address) in [("engine", "10.77.2.1"), ("phones", OWN_ADDRESS)] {
             ip(&format!("link add {bridge} type bridge"))?;
             ip(&format!("addr add {address}/24 dev {bridge}"))?;
             ip(&format!("link set {bridge} up"))?;
@@ -106,6 +108,14 @@ impl Network {
         match self.0 {
             Isolation::Namespaces => link.parts().3,
             Isolation::Loopback => "127.0.0.1".to_owned(),
+        }
+    }
+
+    /// The address at which nodes reach this program.
+    pub(crate) fn own_address(self) -> &'static str {
+        match self.0 {
+            Isolation::Namespaces => OWN_ADDRESS,
+            Isolation::Loopback => "127.0.0.1",
         }
     }
 

@@ -8,10 +8,12 @@ use std::{
 };
 
 use anyhow::{Context as _, bail, ensure};
+use dispatchd::cluster::Identity;
 use reqwest::Client;
 use tokio::time::{Instant, sleep};
 
 use crate::{
+    answered::COPY_INTERVAL,
     network::{Network, Place},
     process::Process,
 };
@@ -41,6 +43,8 @@ pub(crate) struct Node {
     number: usize,
     clock: PathBuf,
     client: Client,
+    /// Whether its disk was destroyed, so that it has no records of what was before.
+    is_new: bool,
 }
 
 /// The library that gives a process another wall clock.
@@ -68,6 +72,8 @@ pub(crate) struct Paths<'p> {
     pub(crate) folder: &'p Path,
     /// The library of [`wall_clock`].
     pub(crate) wall_clock: &'p Path,
+    /// The section of the configuration that names the object store.
+    pub(crate) store: &'p str,
 }
 
 impl Node {
@@ -76,7 +82,7 @@ impl Node {
         network: Network,
         number: usize,
         engine: &[String],
-        Paths { folder, wall_clock }: Paths<'_>,
+        Paths { folder, wall_clock, store }: Paths<'_>,
     ) -> anyhow::Result<Self> {
         let place = Place::Node(number);
         let address = network.address(place);
@@ -89,7 +95,9 @@ impl Node {
         let text = format!(
             "[server]\nphones = {phones:?}\noperators = {operators:?}\ndata = {data:?}\nshed_after = \"0s\"\n\
              [quota]\nenabled = false\n\
-             [cluster]\nengine = {engine:?}\nnode = \"n{number}\"\naddress = \"http://{operators}\"\n"
+             [cluster]\nengine = {engine:?}\nnode = \"n{number}\"\naddress = \"http://{operators}\"\n\
+             [log]\ncopy_interval = \"{}s\"\n{store}",
+            COPY_INTERVAL.as_secs()
         );
         fs::create_dir_all(data.parent().context("it has a parent")?)?;
         fs::write(&config, text)?;
@@ -113,6 +121,7 @@ impl Node {
             number,
             clock,
             client,
+            is_new: false,
         })
     }
 
@@ -146,6 +155,28 @@ impl Node {
     /// Its data directory.
     pub(crate) fn data(&self) -> &Path {
         &self.data
+    }
+
+    /// Its name in the cluster.
+    pub(crate) fn name(&self) -> String {
+        format!("n{}", self.number)
+    }
+
+    /// Which node of the cluster it is.
+    pub(crate) fn identity(&self) -> anyhow::Result<Identity> {
+        Identity::read(&self.data)?.context("it is no node of a cluster")
+    }
+
+    /// Deletes everything that lies on its disk. It does not run.
+    pub(crate) fn destroy(&mut self) -> anyhow::Result<()> {
+        self.is_new = true;
+        Ok(fs::remove_dir_all(&self.data)?)
+    }
+
+    /// Removes another node from the cluster of this one, which runs.
+    pub(crate) fn remove(&self, name: &str) -> anyhow::Result<()> {
+        self.run(&["cluster", "remove", name, "--config", self.config()])?;
+        Ok(())
     }
 
     /// Begins the cluster with this node, which does not run.
@@ -191,9 +222,9 @@ impl Node {
         self.run(&["operator", "add", "harness", "--role", "admin", "--config", self.config()])
     }
 
-    /// Whether it took the state of another member over, so that it has no records of what it missed.
-    pub(crate) fn has_taken_over(&self) -> bool {
-        self.process.said("the state of another member was taken over")
+    /// Whether it has no records of a time: it took the state of another member over, or its disk was destroyed.
+    pub(crate) fn lacks_records(&self) -> bool {
+        self.is_new || self.process.said("the state of another member was taken over")
     }
 
     /// Whether it answers lookups.

@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeSet, HashMap},
     path::Path,
     process::Stdio,
+    str::FromStr,
     sync::Arc,
     time::Duration,
 };
@@ -20,6 +21,7 @@ use reqwest::Client;
 use tokio::time::{Instant, sleep};
 
 use crate::{
+    answered::COPY_INTERVAL,
     checks::{Fault, Numbered, Wrong},
     history::{Actor, Recorded, STRANGER, What},
     network::{MACHINES, Network, Place},
@@ -41,7 +43,7 @@ pub(crate) async fn set_up(
         let mut node = Node::new(network, number, engine, paths)?;
         match nodes.first() {
             None => node.init()?,
-            Some(first) => node.join(&first.operators, &first.invite(&format!("n{number}"))?)?,
+            Some(first) => node.join(&first.operators, &first.invite(&node.name())?)?,
         }
         node.process.start()?;
         ensure!(node.until_ready().await, "node {number}: {}", node.process.last_words());
@@ -63,7 +65,11 @@ impl Operator {
     }
 
     /// The value of a metric that has no labels.
-    async fn metric(&self, node: &Node, name: &str) -> anyhow::Result<u64> {
+    async fn metric<T: FromStr<Err: std::error::Error + Send + Sync + 'static>>(
+        &self,
+        node: &Node,
+        name: &str,
+    ) -> anyhow::Result<T> {
         let request = self.client.get(format!("{}/metrics", node.operators));
         let text = request.bearer_auth(&self.token).send().await?.text().await?;
         let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
@@ -73,6 +79,22 @@ impl Operator {
     /// How far a node has come.
     pub(crate) async fn applied(&self, node: &Node) -> anyhow::Result<u64> {
         self.metric(node, "dispatchd_shared_log_applied_place").await
+    }
+
+    /// Waits until the copies of a node's log are up to date. Returns whether they are within `patience`.
+    pub(crate) async fn until_copied(&self, node: &Node, patience: Duration) -> bool {
+        let begun = Instant::now();
+        loop {
+            // It rises to the interval between two rounds.
+            let lag = self.metric::<f64>(node, "dispatchd_log_store_lag_seconds").await;
+            if lag.is_ok_and(|lag| lag <= 1.5 * COPY_INTERVAL.as_secs_f64()) {
+                return true;
+            }
+            if patience <= begun.elapsed() {
+                return false;
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
     }
 
     /// Waits until all nodes have come to the same place.

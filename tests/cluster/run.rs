@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::{
-    checks,
+    answered, checks,
     dice::Dice,
     engine::{self, Engine},
     http::Nodes,
@@ -19,12 +19,13 @@ use crate::{
     model::{self, Model},
     nemesis::{
         self, Fault,
-        world::{self, World},
+        world::{self, Copies, World},
     },
     network::Network,
     node::{self, Paths},
     nodes::{self, Operator},
     stage,
+    store::Store,
     traffic::{Pace, Traffic},
 };
 
@@ -79,6 +80,7 @@ impl Run {
         );
         let mut dice = Dice::new(self.seed);
         checks::check_the_checks()?;
+        answered::check_the_check()?;
         let runtime = Runtime::new().context("no runtime")?;
         if self.includes("broken") {
             println!("broken nodes:");
@@ -133,7 +135,15 @@ impl Run {
             logs.push(Arc::new(Etcd::new(&Config::new(urls, "/small/".to_owned()))?));
         }
         let trimmer = Arc::clone(&logs[0]);
-        let mut world = World { network, engine, nodes: Vec::new(), folder, is_engine_lost: false };
+        let mut world = World {
+            network,
+            engine,
+            nodes: Vec::new(),
+            folder,
+            is_engine_lost: false,
+            copies: None,
+            destroyed: None,
+        };
         let deck = self.deck(&world)?;
         let model = Model::new(logs, None);
         let traffic = Traffic::new(Arc::clone(&model), MODEL_PACE);
@@ -161,33 +171,46 @@ impl Run {
         std::fs::create_dir_all(&folder)?;
         let library = node::wall_clock(&folder)?;
         let engine = Engine::start(network, &self.debian, &folder).await?;
-        let paths = Paths { folder: &folder, wall_clock: &library };
+        let store = Store::start(network, &folder).await?;
+        let paths = Paths { folder: &folder, wall_clock: &library, store: &store.settings() };
         let nodes = nodes::set_up(network, &engine.urls, paths).await?;
         let token = nodes[0].operator()?;
-        let operator = Operator::new(token.clone())?;
+        let copies = Copies { store, operator: Operator::new(token.clone())?, lost: Vec::new() };
         let phones = nodes.iter().map(|node| (node.phones.clone(), node.outbox.clone()));
         let service = Arc::new(Nodes::new(phones)?);
-        let mut world = World { network, engine, nodes, folder, is_engine_lost: false };
+        let copies = Some(copies);
+        let mut world = World {
+            network,
+            engine,
+            nodes,
+            folder,
+            is_engine_lost: false,
+            copies,
+            destroyed: None,
+        };
         world.engine.back_up(world::BEGINNING)?;
         world.engine.start_all().await?;
         let deck = self.deck(&world)?;
-        let traffic = Traffic::new(service, PACE);
+        let traffic = Traffic::new(Arc::clone(&service), PACE);
         let tasks = traffic.start(dice).await;
         stage::strike(&traffic, &mut world, (deck, self.length * 3 / 4), dice, async |_| {})
             .await?;
         traffic.stop();
         tasks.join_all().await;
-        let place = operator.until_level(&world.nodes).await?;
+        let copies = world.copies.take().context("nodes copy their logs")?;
+        let place = copies.operator.until_level(&world.nodes).await?;
         println!("  every node has applied {place} entries");
         let mut faults = nodes::compare_exports(network, &world.nodes, &token)?;
         let (actors, mut records) = (traffic.actors(), Vec::new());
         for node in &mut world.nodes {
             node.stop();
-            records.push((nodes::records(node, &actors)?, !node.has_taken_over()));
+            records.push((nodes::records(node, &actors)?, !node.lacks_records()));
         }
         let events = traffic.history.events();
         stage::print_counts(&events);
         faults.extend(checks::check(&events, &records));
+        drop(events);
+        faults.extend(answered::check_all(&service.answered(), &world, &copies).await?);
         Ok(stage::print_faults(&faults))
     }
 

@@ -50,7 +50,7 @@ impl HourKeyExchange {
     }
 
     /// Asks a node until it has nothing more, or for the rest in the next round.
-    async fn pull(&self, from: &Member) {
+    pub(super) async fn pull(&self, from: &Member) {
         let (mut count, mut outcome) = (0, Ok(()));
         for _ in 0..limits::CLUSTER_HOUR_KEYS_ANSWERS_MAX {
             match self.pull_once(from).await {
@@ -93,10 +93,12 @@ impl HourKeyExchange {
         let (private, request) = self.keys.request(from.node);
         let answer = self.peers.client().hour_keys(from.callee(), &request).await?;
         let (keys, more) = (self.keys.clone(), answer.more);
+        let from = from.node;
+        keys.confirm(from, answer.proven.clone());
         if answer.keys.is_empty() {
             return Ok((0, false));
         }
-        let taken = spawn_blocking(move || keys.take(&private, &answer)).await;
+        let taken = spawn_blocking(move || keys.take(from, &private, &answer)).await;
         Ok((taken.map_err(|_| PullError::Crashed)??, more))
     }
 }

@@ -13,8 +13,9 @@ use data_encoding::HEXLOWER;
 use zeroize::Zeroizing;
 
 use super::{
-    keyrings::MemberKeyrings,
+    keyrings::{Giver, MemberKeyrings},
     messages::{HourKeysAnswer, HourKeysRequest, SealedHourKey},
+    proofs::{ProofOf, Proven},
     ranges::HourRanges,
 };
 use crate::{
@@ -50,7 +51,9 @@ struct Shared {
     clock: SharedClock,
     retention: Duration,
     /// Which of this node's hours each other node holds.
-    holders: Mutex<BTreeMap<NodeId, HourRanges>>,
+    holders: Proven,
+    /// Which of its hours each other node has counted as held here.
+    confirmed: Mutex<BTreeMap<NodeId, HourRanges>>,
     /// Whether there was no other node at the last look.
     is_alone: AtomicBool,
     /// The oldest hour of this node that nobody else holds, and since when, by the boot clock.
@@ -73,6 +76,7 @@ pub struct WantedKeys {
     /// Whose they are, and when the hours began.
     keys: Vec<(NodeId, Arc<Keyring>, Hour, Timestamp)>,
     more: bool,
+    proven: HourRanges,
 }
 
 impl WantedKeys {
@@ -121,10 +125,17 @@ impl HourKeys {
         retention: Duration,
     ) -> Result<Self, KeyringError> {
         members.destroy_expired(&*clock, retention, None)?;
-        let (holders, unshared) = (Mutex::default(), Mutex::default());
-        let is_alone = AtomicBool::new(false);
-        let shared =
-            Shared { identity, own, members, clock, retention, holders, is_alone, unshared };
+        let shared = Shared {
+            identity,
+            own,
+            members,
+            clock,
+            retention,
+            holders: Proven::default(),
+            confirmed: Mutex::default(),
+            is_alone: AtomicBool::new(false),
+            unshared: Mutex::default(),
+        };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -138,13 +149,32 @@ impl HourKeys {
         let signed = identity.key().sign(Statement::HourKeys(identity.cluster, to, &receiving));
         let held = members.all().into_iter().map(|(node, keyring)| (node, keyring.hours()));
         let held = held.filter(|(_, hours)| !hours.is_empty());
+        let held: BTreeMap<_, _> =
+            held.map(|(node, hours)| (shown(node), HourRanges::of(&hours))).collect();
         let request = HourKeysRequest {
             receiving: HEXLOWER.encode(&receiving),
             signature: HEXLOWER.encode(&signed),
             retention_seconds: retention.as_secs(),
-            held: held.map(|(node, hours)| (shown(node), HourRanges::of(&hours))).collect(),
+            proofs: self.proofs(to, &receiving),
+            held,
         };
         (private, request)
+    }
+
+    /// Proofs of the hours of the node `to` that it has not counted yet.
+    fn proofs(&self, to: NodeId, receiving: &[u8; 32]) -> BTreeMap<u32, String> {
+        let Shared { identity, members, confirmed, .. } = &*self.shared;
+        let confirmed = lock(confirmed).get(&to).cloned().unwrap_or_default();
+        let of = ProofOf { cluster: identity.cluster, holder: identity.node, receiving };
+        let Some(keyring) = members.get(to) else { return BTreeMap::new() };
+        let hours = keyring.hours().into_iter().filter(|hour| !confirmed.contains(*hour));
+        let proof = |hour: Hour| Some((hour.number(), of.of(hour, &keyring.get(hour)?)));
+        hours.filter_map(proof).collect()
+    }
+
+    /// Notes which of its hours the node `from` has counted as held here.
+    pub(super) fn confirm(&self, from: NodeId, hours: HourRanges) {
+        lock(&self.shared.confirmed).insert(from, hours);
     }
 
     /// Which keys the node `caller` lacks and may have, the newest hours first. Notes which of this node's hours it holds.
@@ -169,7 +199,8 @@ impl HourKeys {
             return Err(HourKeysError::Invalid("held"));
         }
         let held = |node| request.held.get(&shown(node)).cloned().unwrap_or_default();
-        lock(holders).insert(caller.node, held(identity.node));
+        let of = ProofOf { cluster: identity.cluster, holder: caller.node, receiving: &receiving };
+        let wrong = holders.note(of, own, &held(identity.node), &request.proofs);
         let kept = Duration::from_secs(request.retention_seconds);
         if *retention < kept {
             return Err(HourKeysError::LongerRetention);
@@ -182,20 +213,22 @@ impl HourKeys {
         for (node, keyring) in all.filter(|(node, _)| *node != caller.node) {
             let held = held(node);
             let lacked = keyring.dates().into_iter().rev();
-            let lacked = lacked.filter(|(hour, _)| !held.contains(*hour));
+            let is_wrong = |hour: &Hour| node == identity.node && wrong.contains(hour);
+            let lacked = lacked.filter(|(hour, _)| !held.contains(*hour) || is_wrong(hour));
             let lacked = lacked.map(|(hour, dated)| (hour, clock.began(dated)));
             let alive = lacked.filter(|(_, began)| *began <= ahead && latest < began.plus(kept));
             keys.extend(alive.map(|(hour, began)| (node, Arc::clone(&keyring), hour, began)));
         }
         let more = limits::CLUSTER_HOUR_KEYS_MAX < keys.len();
         keys.truncate(limits::CLUSTER_HOUR_KEYS_MAX);
-        Ok(WantedKeys { caller: caller.node, receiving, keys, more })
+        let proven = holders.of(caller.node);
+        Ok(WantedKeys { caller: caller.node, receiving, keys, more, proven })
     }
 
     /// Seals these keys to the node that lacks them. One that was destroyed meanwhile is left out.
     pub fn sealed(&self, wanted: WantedKeys) -> HourKeysAnswer {
         let Shared { identity, clock, .. } = &*self.shared;
-        let WantedKeys { caller, receiving, keys, more } = wanted;
+        let WantedKeys { caller, receiving, keys, more, proven } = wanted;
         let sealed = |(origin, keyring, hour, began): (NodeId, Arc<Keyring>, Hour, Timestamp)| {
             let key = KeyOf::Hour(origin, hour);
             let purpose = Purpose { cluster: identity.cluster, key, node: caller };
@@ -207,16 +240,18 @@ impl HourKeys {
             time: clock.now(),
             keys: keys.into_iter().filter_map(sealed).collect(),
             more,
+            proven,
         }
     }
 
-    /// Takes the keys of an answer, durable before this returns. Gives how many are new. `private` is what [`Self::request`] gave.
-    /// Keys of hours that have expired or lie in the future are left out.
+    /// Takes the keys of an answer of the node `from`, durable before this returns. Gives how many are new. `private` is what
+    /// [`Self::request`] gave. Keys of hours that have expired or lie in the future are left out.
     ///
     /// # Errors
     /// If the answering node's clock differs, a key was not sealed to this call, or a keyring cannot be written.
     pub fn take(
         &self,
+        from: NodeId,
         private: &[u8; 32],
         answer: &HourKeysAnswer,
     ) -> Result<usize, HourKeysError> {
@@ -233,7 +268,9 @@ impl HourKeys {
         let mut taken: BTreeMap<NodeId, Vec<_>> = BTreeMap::new();
         for SealedHourKey { node, hour, began, sealed } in &answer.keys {
             let origin = node_of(node).ok_or(HourKeysError::Invalid("node"))?;
-            let is_alive = *began <= ahead && latest < began.plus(*retention);
+            // By the hour that dates it here, as it is destroyed: it would be taken and destroyed again and again.
+            let dated = began.hour(era);
+            let is_alive = *began <= ahead && latest < clock.expiry(dated, *retention);
             if !is_alive || origin == identity.node {
                 continue;
             }
@@ -243,18 +280,19 @@ impl HourKeys {
             let sealed = HEXLOWER.decode(sealed.as_bytes()).ok();
             let opened = sealed.and_then(|sealed| sealing::open(purpose, private, &sealed));
             let key = HourKey::of(&*opened.ok_or(HourKeysError::Unopened)?);
-            taken.entry(origin).or_default().push((hour, began.hour(era), key));
+            taken.entry(origin).or_default().push((hour, dated, key));
         }
         let mut count = 0;
         for (origin, keys) in taken {
-            count += members.put(origin, keys)?;
+            let giver = if origin == from { Giver::Origin } else { Giver::Other };
+            count += members.put(origin, giver, keys)?;
         }
         Ok(count)
     }
 
-    /// Whether another member has the key of this node's hour on its disk. False for a while after a start of this node.
+    /// Whether another member has proved to have the key of this node's hour on its disk. False for a while after a start of this node.
     pub fn is_held_elsewhere(&self, hour: Hour) -> bool {
-        lock(&self.shared.holders).values().any(|held| held.contains(hour))
+        self.shared.holders.any(hour)
     }
 
     /// Whether this node is the only one of its cluster. False for a moment after a start of this node.
@@ -281,8 +319,10 @@ impl HourKeys {
 
     /// Forgets what nodes hold that are none of `others` any more, and looks for hours of this node that nobody else holds.
     pub(super) fn look(&self, others: &[NodeId]) {
-        let Shared { own, clock, retention, holders, is_alone, unshared, .. } = &*self.shared;
-        lock(holders).retain(|node, _| others.contains(node));
+        let Shared { own, clock, retention, holders, confirmed, is_alone, unshared, .. } =
+            &*self.shared;
+        holders.retain(others);
+        lock(confirmed).retain(|node, _| others.contains(node));
         is_alone.store(others.is_empty(), Ordering::Relaxed);
         let (now, boot) = (clock.now(), clock.boot());
         let lasts = |hour: &Hour| now.plus(LAST) < clock.expiry(*hour, *retention);

@@ -13,7 +13,7 @@ use std::{
 };
 
 use crate::{
-    clock::{Clock, Hour},
+    clock::{Clock, Era, Hour},
     cluster::report::{node_of, shown},
     envelope::{HourKey, KeyFiles, Keyring, KeyringError},
     files::{self, SharedDisk},
@@ -30,6 +30,25 @@ pub struct MemberKeyFiles {
     root_key: Option<PathBuf>,
 }
 
+/// Who gives a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Giver {
+    /// The node of whose hour it is.
+    Origin,
+    /// Another node, which may be wrong.
+    Other,
+}
+
+impl Giver {
+    /// How much of `most` it may fill: what others gave leaves half of it to the origin.
+    const fn share_of(self, most: usize) -> usize {
+        match self {
+            Self::Origin => most,
+            Self::Other => most / 2,
+        }
+    }
+}
+
 /// Keys of other nodes' hours, by the number of the node.
 #[derive(Debug)]
 pub struct MemberKeyrings {
@@ -38,6 +57,9 @@ pub struct MemberKeyrings {
     disk: Option<SharedDisk>,
     /// Locked for a moment only.
     keyrings: Mutex<BTreeMap<NodeId, Arc<Keyring>>>,
+    /// Hours whose keys this process destroyed, and in which era: no other node brings one back in the same era. In a later one the clock
+    /// was corrected, and it may have been destroyed too early. As many of each node as a keyring has keys.
+    destroyed: Mutex<BTreeMap<NodeId, BTreeMap<Hour, Era>>>,
     /// Locked for a whole change, so that no keyring is removed while keys are written into it.
     changing: Mutex<()>,
 }
@@ -93,8 +115,7 @@ impl MemberKeyrings {
             Ok((node, Arc::new(keyring)))
         };
         let keyrings = files.found()?.0.into_iter().map(opened).collect::<Result<_, _>>()?;
-        let (keyrings, changing) = (Mutex::new(keyrings), Mutex::default());
-        Ok(Self { files, disk: Some(disk), keyrings, changing })
+        Ok(Self::of(files, Some(disk), keyrings))
     }
 
     /// Opens all that are there for reading only, beside a running or a stopped server.
@@ -109,8 +130,16 @@ impl MemberKeyrings {
                 keyrings.insert(node, Arc::new(Keyring::open_read_only(files.of(node))?));
             }
         }
-        let (keyrings, changing) = (Mutex::new(keyrings), Mutex::default());
-        Ok(Self { files, disk: None, keyrings, changing })
+        Ok(Self::of(files, None, keyrings))
+    }
+
+    fn of(
+        files: MemberKeyFiles,
+        disk: Option<SharedDisk>,
+        keyrings: BTreeMap<NodeId, Arc<Keyring>>,
+    ) -> Self {
+        let (destroyed, changing) = (Mutex::default(), Mutex::default());
+        Self { files, disk, keyrings: Mutex::new(keyrings), destroyed, changing }
     }
 
     /// Destroys all keys in `files`, and removes the files.
@@ -143,19 +172,29 @@ impl MemberKeyrings {
     }
 
     /// Takes keys of a node's hours, each with the hour that dates it, durable before this returns. Gives how many are new. A key that is
-    /// there stays. Once there are as many keyrings as [`limits::CLUSTER_KEYRINGS_MAX`], no other node gets one, and no keyring gets more keys
-    /// than [`limits::CLUSTER_HOUR_KEYS_KEPT_MAX`]: the file would grow beyond what is read at a start.
+    /// there stays, unless the node itself gives another one. What was destroyed comes back from that node only, which alone knows better.
+    ///
+    /// Once there are as many keyrings as [`limits::CLUSTER_KEYRINGS_MAX`], no other node gets one, and no keyring gets more keys than
+    /// [`limits::CLUSTER_HOUR_KEYS_KEPT_MAX`]: the file would grow beyond what is read at a start. See [`Giver::share_of`].
     pub fn put(
         &self,
         node: NodeId,
+        giver: Giver,
         mut keys: Vec<(Hour, Hour, HourKey)>,
     ) -> Result<usize, KeyringError> {
         let _changing = lock(&self.changing);
         let found = self.get(node);
-        keys.retain(|(hour, ..)| found.as_ref().is_none_or(|it| it.get(*hour).is_none()));
+        let is_origin = giver == Giver::Origin;
+        let old = |hour| found.as_ref().and_then(|keyring| keyring.get(hour));
+        keys.retain(|(hour, dated, key)| match old(*hour) {
+            Some(old) => is_origin && *old.reveal() != *key.reveal(),
+            None => is_origin || !self.was_destroyed(node, *hour, dated.era()),
+        });
         let kept = found.as_ref().map_or(0, |it| it.hours().len());
-        keys.truncate(limits::CLUSTER_HOUR_KEYS_KEPT_MAX.saturating_sub(kept));
-        let is_full = found.is_none() && limits::CLUSTER_KEYRINGS_MAX <= lock(&self.keyrings).len();
+        let most = giver.share_of(limits::CLUSTER_HOUR_KEYS_KEPT_MAX);
+        keys.truncate(most.saturating_sub(kept));
+        let most = giver.share_of(limits::CLUSTER_KEYRINGS_MAX);
+        let is_full = found.is_none() && most <= lock(&self.keyrings).len();
         if keys.is_empty() || is_full {
             return Ok(0);
         }
@@ -164,8 +203,22 @@ impl MemberKeyrings {
             None => self.create(node)?,
         };
         let count = keys.len();
-        keyring.put_dated(keys)?;
+        keyring.replace_dated(keys)?;
         Ok(count)
+    }
+
+    fn was_destroyed(&self, node: NodeId, hour: Hour, era: Era) -> bool {
+        lock(&self.destroyed).get(&node).is_some_and(|hours| hours.get(&hour) == Some(&era))
+    }
+
+    /// Notes hours whose keys are destroyed in this era. The oldest are dropped.
+    fn note_destroyed(&self, node: NodeId, hours: &[Hour], era: Era) {
+        let mut destroyed = lock(&self.destroyed);
+        let of_node = destroyed.entry(node).or_default();
+        of_node.extend(hours.iter().map(|hour| (*hour, era)));
+        while limits::CLUSTER_HOUR_KEYS_KEPT_MAX < of_node.len() {
+            of_node.pop_first();
+        }
     }
 
     fn create(&self, node: NodeId) -> Result<Arc<Keyring>, KeyringError> {
@@ -195,13 +248,17 @@ impl MemberKeyrings {
         for (node, keyring) in self.all() {
             let due = keyring.expired(clock, retention).unwrap_or_default();
             let mut done = keyring.prune(&due);
-            destroyed += if done.is_ok() { due.len() } else { 0 };
+            if done.is_ok() && !due.is_empty() {
+                self.note_destroyed(node, &due, clock.stamp().1);
+                destroyed += due.len();
+            }
             let is_over = members.is_some_and(|members| !members.contains(&node));
             if done.is_ok() && is_over && keyring.hours().is_empty() {
                 // In the map until its files are gone: the next call tries again.
                 done = self.disk().and_then(|disk| Self::remove(disk, &self.files, node));
                 if done.is_ok() {
                     lock(&self.keyrings).remove(&node);
+                    lock(&self.destroyed).remove(&node);
                 }
             }
             failed = failed.or(done.err());

@@ -20,6 +20,10 @@ pub struct HourKeysRequest {
     pub retention_seconds: u64,
     /// The hours whose keys lie on the caller's disk, by the number of the node whose log they are of, in hexadecimal.
     pub held: BTreeMap<String, HourRanges>,
+    /// Proofs that it holds the right keys of the callee's hours, by the number of the hour: an HMAC made with the key, in hexadecimal.
+    /// Hours that the callee has counted in its last answer need none.
+    #[schema(value_type = BTreeMap<String, String>)]
+    pub proofs: BTreeMap<u32, String>,
 }
 
 /// The keys that the caller lacks.
@@ -32,6 +36,8 @@ pub struct HourKeysAnswer {
     pub keys: Vec<SealedHourKey>,
     /// Whether there are more: the caller asks again at once.
     pub more: bool,
+    /// The hours of the answering node that the caller has proved to hold.
+    pub proven: HourRanges,
 }
 
 /// The key of an hour, sealed to the caller.

@@ -4,8 +4,9 @@
 //! each other one about each second for the keys that it lacks:
 //!
 //! ```text
-//! caller   a new X25519 key pair; the public half, signed, and which hours it holds, by node
+//! caller   a new X25519 key pair; the public half, signed, and which hours it holds, by node; of the callee's hours, proofs
 //! callee   the keys that the caller lacks, each sealed to that public half: its own, and those that it holds of third nodes
+//!          which of its own hours the caller has proved to hold
 //! caller   opens them, writes them into its keyring of that node, syncs it, and forgets the private half
 //! ```
 //!
@@ -16,18 +17,23 @@
 //!   is dated by its start in whole hours: one that the owner's corrected clock began at 10:20 is destroyed 20 minutes early, never late.
 //! - **Two nodes whose clocks differ by more than [`CLUSTER_HOUR_KEY_CLOCK_MAX`](crate::limits::CLUSTER_HOUR_KEY_CLOCK_MAX)** take no
 //!   keys from each other: nobody could say when the hour was.
-//! - **What a caller says it holds is durable there.** So [`HourKeys::is_held_elsewhere`] is true only of keys that survive this machine.
+//! - **What a caller says it holds is durable there, and it proves that the key is the right one** ([`proofs`]). So
+//!   [`HourKeys::is_held_elsewhere`] is true only of keys that survive this machine.
+//! - **A node has the last word on its own hours.** A member could give a false key of a third node's hour. That node sees that the proof is
+//!   wrong and sends its key, which replaces what others gave. If it was lost before, a false key stays where it is. Those who have
+//!   proved that they hold the hour have the right one.
 
 mod exchange;
 mod holder;
 mod keyrings;
 mod messages;
+mod proofs;
 mod ranges;
 #[cfg(test)]
 mod tests;
 
 pub use exchange::HourKeyExchange;
 pub use holder::{HourKeys, HourKeysError, UnsharedHour, WantedKeys};
-pub use keyrings::{MemberKeyFiles, MemberKeyrings};
+pub use keyrings::{Giver, MemberKeyFiles, MemberKeyrings};
 pub use messages::{HourKeysAnswer, HourKeysRequest, SealedHourKey};
 pub use ranges::HourRanges;

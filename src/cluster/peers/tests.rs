@@ -10,6 +10,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::*;
 use crate::{
     clock::{Clock as _, SystemClock, Timestamp},
+    cluster::{Asking, HIDDEN_UNTIL, Others},
     operators::{OperatorsError, tests::started},
     registry::{ClusterId, NodePublicKey, RowKind, Rows},
     shared_log::MemoryLog,
@@ -109,6 +110,50 @@ async fn a_clock_that_is_far_from_the_others_stops_changes_until_it_is_right() {
     of_b.store(0, SeqCst);
     assert_eq!(hold().await, None);
     assert!(peers.own().ready);
+}
+
+/// Asks a node for the log, on behalf of an operator.
+const LOG: Asking<'_, [(&str, &str); 0]> = Asking { path: "/v1/log", query: &[], operator: "ann" };
+
+#[tokio::test]
+async fn a_node_that_was_removed_is_told_nothing_and_waited_for_no_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let asked = Arc::new(AtomicI64::new(0));
+    let count = Arc::clone(&asked);
+    let answer = move || {
+        count.fetch_add(1, SeqCst);
+        async {}
+    };
+    let b = member("b", 2, served(Router::new().route("/v1/log", get(answer))).await);
+    let peers = peers(folder.path(), vec![b.clone()]).await;
+    let others = Others::new(peers.clone());
+    assert!(others.lines(&b, &LOG).await.is_ok());
+    let waiting = others.while_alive::<(), _>(&b, std::future::pending());
+    let remove = async {
+        let remove = |rows: &mut Rows<'_>| {
+            rows.remove(RowKind::Member, b"b");
+            Ok::<_, OperatorsError>(())
+        };
+        peers.shared.registry.change_rows(remove).await.unwrap();
+    };
+    let (waited, ()) = timeout(Duration::from_secs(60), join(waiting, remove)).await.unwrap();
+    assert!(matches!(waited, Err(ClientError::Removed)), "{waited:?}");
+    assert!(matches!(others.lines(&b, &LOG).await, Err(ClientError::Removed)));
+    assert_eq!(asked.load(SeqCst), 1);
+}
+
+#[tokio::test]
+async fn an_answer_of_a_node_that_hides_records_is_none_and_says_until_when() {
+    let folder = tempfile::tempdir().unwrap();
+    let until = "2026-11-23T08:00:00Z";
+    let answer = move || async move { [(HIDDEN_UNTIL, until)] };
+    let b = member("b", 2, served(Router::new().route("/v1/log", get(answer))).await);
+    let others = Others::new(peers(folder.path(), vec![b.clone()]).await);
+    let refused = others.lines(&b, &LOG).await.err().map(|error| error.to_string());
+    assert_eq!(
+        refused.unwrap(),
+        format!("its clocks disagree, and records up to {until} are hidden")
+    );
 }
 
 /// Runs the rounds of `peers`, and waits until the first comparison is over.

@@ -163,6 +163,9 @@ fn check(invited: &Invited, own: ClusterId, request: JoinRequest) -> Result<Join
     };
     let receiving = key("receiving", &receiving)?;
     let public = NodePublicKey(key("public", &public)?);
+    if public.is_weak() {
+        return Err(invalid("public: anybody could sign for this key".to_owned()));
+    }
     Ok(Joining { address, format, receiving, public })
 }
 

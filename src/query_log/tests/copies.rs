@@ -134,6 +134,26 @@ fn what_is_committed_is_copied_sealed_and_forgotten_with_its_key() {
 }
 
 #[test]
+fn an_object_that_is_not_deleted_keeps_no_other_one_there() {
+    let copied = Copied::new();
+    let log = copied.open();
+    for number in 0..3 {
+        put(&log, &lookup(number));
+        copy(&log);
+        copied.advance(3_600);
+    }
+    copied.advance(3 * 3_600);
+    // It lists the store, so that the next round begins with the objects of the first hour.
+    copy(&log);
+    assert_eq!(log.tick().hours_destroyed, 3);
+    copied.store.plan([Fault::Denies]);
+    let figures = copy(&log);
+    assert!(figures.error.is_some(), "{figures:?}");
+    assert_eq!(copied.store.contents().len(), 2, "{:?}", copied.store.contents().keys());
+    assert_eq!(copy(&log).expired, 0);
+}
+
+#[test]
 fn a_store_that_overwrites_is_refused() {
     let copied = Copied { store: FaultyStore::that_overwrites(), ..Copied::new() };
     let log = copied.open();

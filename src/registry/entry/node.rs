@@ -18,6 +18,41 @@ pub struct ClusterId(pub [u8; 16]);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(pub u64);
 
+/// What public keys of small order look like, the sign bit apart: whoever says that one is their own can have "signed" anything. The last
+/// two are other texts of the first and the second.
+const SMALL_ORDER: [[u8; 32]; 7] = [
+    point(0x00, [0; 30], 0x00),
+    point(0x01, [0; 30], 0x00),
+    point(
+        0x26,
+        [
+            0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98,
+            0xf0, 0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d,
+            0x53, 0xfc,
+        ],
+        0x05,
+    ),
+    point(
+        0xc7,
+        [
+            0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67,
+            0x0f, 0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92,
+            0xac, 0x03,
+        ],
+        0x7a,
+    ),
+    point(0xec, [0xff; 30], 0x7f),
+    point(0xed, [0xff; 30], 0x7f),
+    point(0xee, [0xff; 30], 0x7f),
+];
+
+const fn point(first: u8, middle: [u8; 30], last: u8) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    (bytes[0], bytes[31]) = (first, last);
+    bytes.split_at_mut(1).1.split_at_mut(30).0.copy_from_slice(&middle);
+    bytes
+}
+
 /// Bytes of a signature.
 pub(super) const SIGNATURE_BYTES: usize = 64;
 
@@ -80,9 +115,17 @@ impl NodeKey {
 }
 
 impl NodePublicKey {
-    /// Whether the owner of the key signed this.
+    /// Whether the owner of the key signed this. False if anybody could have: see [`Self::is_weak`].
     pub fn has_signed(&self, statement: Statement<'_>, signature: &[u8]) -> bool {
-        UnparsedPublicKey::new(&ED25519, self.0).verify(&statement.bytes(), signature).is_ok()
+        let key = UnparsedPublicKey::new(&ED25519, self.0);
+        !self.is_weak() && key.verify(&statement.bytes(), signature).is_ok()
+    }
+
+    /// Whether the key has a small order: for such a key everybody can make signatures, and one may fit many statements.
+    pub fn is_weak(&self) -> bool {
+        let mut unsigned = self.0;
+        unsigned[31] &= 0x7f;
+        SMALL_ORDER.contains(&unsigned)
     }
 }
 
@@ -111,5 +154,24 @@ mod tests {
         let entry = Statement::Entry(b"an entry");
         assert!(own.public().has_signed(entry, &own.sign(entry)));
         assert_eq!(format!("{own:?}"), "NodeKey(…)");
+    }
+
+    #[test]
+    fn a_key_for_which_anybody_can_sign_signs_nothing() {
+        // The neutral point, and a signature that fits whatever is stated: 0 times the base point is that point.
+        let mut neutral = [0; 32];
+        neutral[0] = 1;
+        let signature = [neutral, [0; 32]].concat();
+        let statement = Statement::Entry(b"whatever");
+        let verified =
+            UnparsedPublicKey::new(&ED25519, neutral).verify(&statement.bytes(), &signature);
+        assert!(verified.is_ok(), "the library leaves it to its callers");
+        assert!(!NodePublicKey(neutral).has_signed(statement, &signature));
+        for key in SMALL_ORDER {
+            let mut negative = key;
+            negative[31] |= 0x80;
+            assert!(NodePublicKey(key).is_weak() && NodePublicKey(negative).is_weak());
+        }
+        assert!((0..100).all(|seed| !NodeKey::new(&[seed; 32]).public().is_weak()));
     }
 }

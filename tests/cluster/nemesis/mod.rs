@@ -9,6 +9,7 @@ use rustix::process::Signal;
 use crate::{
     dice::Dice,
     network::{Link, MACHINES},
+    store::Harm,
 };
 
 use self::world::World;
@@ -56,6 +57,10 @@ pub(crate) enum Fault {
     EngineWiped,
     /// The engine holds what it held when the run began. Then an operator recovers the log.
     EngineRestored,
+    /// `kill -9`, and nothing is left on the node's disk. Then it is removed from the cluster and joins again.
+    DestroyDisk(usize),
+    /// The object store does this to calls.
+    Store(Harm),
 }
 
 impl fmt::Display for Fault {
@@ -95,6 +100,10 @@ pub(crate) fn deck(world: &World) -> Vec<Fault> {
             Fault::TrimPast(0),
             Fault::EngineWiped,
             Fault::EngineRestored,
+            Fault::DestroyDisk(0),
+            Fault::Store(Harm::Slow),
+            Fault::Store(Harm::Refuses),
+            Fault::Store(Harm::Loses),
         ]);
         if world.network.has_links() {
             deck.extend([
@@ -126,6 +135,7 @@ impl Fault {
             Self::CutFromEngine(_) => Self::CutFromEngine(machine),
             Self::Clock(_) => Self::Clock(machine),
             Self::TrimPast(_) => Self::TrimPast(machine),
+            Self::DestroyDisk(_) => Self::DestroyDisk(machine),
             other => other,
         }
     }
@@ -168,6 +178,8 @@ impl Fault {
             Self::TrimPast(n) => world.nodes[n].process.kill(),
             Self::EngineWiped => world.lose_engine(None).await?,
             Self::EngineRestored => world.lose_engine(Some(world::BEGINNING)).await?,
+            Self::DestroyDisk(n) => world.destroy_disk(n).await?,
+            Self::Store(harm) => world.harm_store(Some(harm)),
         }
         Ok(())
     }
@@ -206,6 +218,8 @@ impl Program {
                 faults.push(second);
             }
         }
+        // It waits for copies, which need everything to be well.
+        faults.sort_by_key(|fault| !matches!(fault, Fault::DestroyDisk(_)));
         self.number += 1;
         // Most are short, so that there are many.
         let longest = if dice.chance(20) { self.longest } else { self.longest / 5 };

@@ -17,10 +17,13 @@ use tokio::time::{Duration, Instant, sleep};
 
 use super::Who;
 use crate::{
+    answered::LostDisk,
     engine::Engine,
     network::{Link, Network},
     node::Node,
+    nodes::Operator,
     process::Process,
+    store::{Harm, Store},
 };
 
 /// The machine whose two file systems are small.
@@ -45,6 +48,18 @@ pub(crate) struct World {
     pub(crate) folder: PathBuf,
     /// Whether the engine does not hold what it should.
     pub(crate) is_engine_lost: bool,
+    /// Beside nodes.
+    pub(crate) copies: Option<Copies>,
+    /// The node that has nothing on its disk.
+    pub(crate) destroyed: Option<usize>,
+}
+
+/// What the copies of the nodes' logs are about.
+pub(crate) struct Copies {
+    pub(crate) store: Store,
+    pub(crate) operator: Operator,
+    /// The disks that were destroyed.
+    pub(crate) lost: Vec<LostDisk>,
 }
 
 /// Mounts a small file system for each of the folders.
@@ -108,6 +123,50 @@ impl World {
         self.engine.restore(backup).await
     }
 
+    /// Harms the calls of the object store, or none any more.
+    pub(super) fn harm_store(&self, harm: Option<Harm>) {
+        if let Some(copies) = &self.copies {
+            copies.store.set_harm(harm);
+        }
+    }
+
+    /// Destroys the disk of a node whose copies are up to date.
+    pub(super) async fn destroy_disk(&mut self, number: usize) -> anyhow::Result<()> {
+        let (node, copies) = (&mut self.nodes[number], &mut self.copies);
+        let copies = copies.as_mut().context("nodes copy their logs")?;
+        let is_copied = copies.operator.until_copied(node, PATIENCE).await;
+        ensure!(is_copied, "the log of node {number} is not copied: {}", node.process.last_words());
+        let identity = node.identity()?;
+        let (id, name) = (identity.node, identity.store_name());
+        node.process.kill();
+        copies.lost.push(LostDisk { node: number, id, name, died: std::time::Instant::now() });
+        self.destroyed = Some(number);
+        node.destroy()
+    }
+
+    /// Has the node whose disk was destroyed join again, as the documentation says.
+    async fn replace_destroyed(&mut self) -> anyhow::Result<()> {
+        let Some(number) = self.destroyed.take() else { return Ok(()) };
+        let (name, begun) = (self.nodes[number].name(), Instant::now());
+        let other = (number + 1) % self.nodes.len();
+        self.nodes[number].process.kill();
+        self.nodes[other].remove(&name)?;
+        loop {
+            if self.nodes[number].data().exists() {
+                self.nodes[number].destroy()?;
+            }
+            let (node, member) = (&self.nodes[number], &self.nodes[other]);
+            let joined =
+                member.invite(&name).and_then(|token| node.join(&member.operators, &token));
+            match joined {
+                Ok(()) => break,
+                Err(error) if PATIENCE <= begun.elapsed() => return Err(error),
+                Err(_) => sleep(RESTART_PAUSE).await,
+            }
+        }
+        self.nodes[number].process.start()
+    }
+
     /// Recovers the log as the documentation says: all nodes stop, and the one that has applied the most goes on.
     fn recover(&mut self) -> anyhow::Result<()> {
         self.nodes.iter_mut().for_each(Node::stop);
@@ -145,21 +204,34 @@ impl World {
         for node in &mut self.nodes {
             node.set_clock(0)?;
         }
-        for process in self.processes() {
-            process.start()?;
-        }
+        self.harm_store(None);
+        self.start_all()?;
         self.engine.until_all_answer().await?;
         if self.is_engine_lost {
             self.recover()?;
         }
+        self.until_ready().await?;
+        self.replace_destroyed().await?;
+        self.until_ready().await
+    }
+
+    /// Starts each process that does not run, but a node that has nothing on its disk.
+    fn start_all(&mut self) -> anyhow::Result<()> {
+        self.engine.members.iter_mut().try_for_each(Process::start)?;
+        let nodes = self.nodes.iter_mut().zip(0..);
+        let mut others = nodes.filter(|(_, number)| Some(*number) != self.destroyed);
+        others.try_for_each(|(node, _)| node.process.start())
+    }
+
+    /// Waits until all nodes answer, but one that has nothing on its disk.
+    async fn until_ready(&mut self) -> anyhow::Result<()> {
         let begun = Instant::now();
-        for number in 0..self.nodes.len() {
+        let destroyed = self.destroyed;
+        for number in (0..self.nodes.len()).filter(|number| Some(*number) != destroyed) {
             while !self.nodes[number].is_ready().await {
                 // A node that cannot go on says so and ends, such as one that finds nobody to take the state over from. The service
                 // manager starts it again.
-                for node in &mut self.nodes {
-                    node.process.start()?;
-                }
+                self.start_all()?;
                 let words = || self.nodes.iter().map(|node| node.process.last_words());
                 ensure!(
                     begun.elapsed() < PATIENCE,

@@ -1,11 +1,15 @@
 //! A node that was away for an hour, a day or a month answers with what is current, and holds nothing that is expired.
 
+use std::time::Duration;
+
+use dispatchd::cluster::Identity;
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{
     days::{DAY, Days, HOUR},
+    stored::{Stored, until_copied},
     thief::{Keys, Read, Thief},
     trio::{good, said},
 };
@@ -75,6 +79,17 @@ fn looks_for_old(node: &Server) -> std::process::Output {
     run(node.command_for(&["log", "prove-forgotten", "--data"]).arg(&node.data))
 }
 
+/// Asks node c and another one for all that any log has.
+async fn shows_nothing_of_before(days: &Days, reader: &str) {
+    let oldest = days.now().minus(Duration::from_secs(30 * DAY)).to_string();
+    for node in [&days.trio.nodes[C], &days.trio.nodes[0]] {
+        let records = node.records(reader, "since=40d&limit=1000").await;
+        assert!(!records.is_empty(), "there are new ones");
+        let is_new = |record: &Value| oldest.as_str() <= record["at"].as_str().unwrap();
+        assert!(records.iter().all(is_new), "{records:?}");
+    }
+}
+
 #[tokio::test]
 async fn after_an_hour_and_a_day_it_has_the_entries_that_it_missed() {
     let mut days = Days::start().await;
@@ -89,8 +104,17 @@ async fn after_an_hour_and_a_day_it_has_the_entries_that_it_missed() {
 
 #[tokio::test]
 async fn after_a_month_it_takes_the_state_of_another_one_and_forgets_what_is_older() {
-    let mut days = Days::start().await;
+    let store = Stored::new();
+    let url = store.url();
+    let settings = [("LOG__STORE__URL", &*url), ("LOG__COPY_INTERVAL", "1s")];
+    let mut days = Days::start_with(&settings).await;
+    let reader = days.trio.nodes[0].operator_token("rea", "reader");
     let old = leaves(&mut days).await;
+    // Its stop copies what is left.
+    until_copied(&[&days.trio.nodes[0], &days.trio.nodes[1]]).await;
+    let copies = store.names();
+    let name = Identity::read(&days.trio.nodes[C].data).unwrap().unwrap().store_name();
+    assert!(copies.iter().any(|copy| copy.starts_with(&name)), "{copies:?}");
     for seconds in MONTH {
         days.pass(seconds, &[0, 1]).await;
     }
@@ -102,6 +126,8 @@ async fn after_a_month_it_takes_the_state_of_another_one_and_forgets_what_is_old
         said(&found)
     );
     returns(&mut days, &ben).await;
+    shows_nothing_of_before(&days, &reader).await;
+    store.until_gone(&copies).await;
     // The keys of the first day are destroyed, so it can read none of what it missed.
     assert!(days.trio.nodes[C].output().contains("was taken over"));
     days.until_keys_are_of_today(&[C]).await;

@@ -34,9 +34,14 @@ pub(super) struct Days {
 impl Days {
     /// The nodes run, and no time has passed.
     pub(super) async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// The same, with more of the configuration for all nodes.
+    pub(super) async fn start_with(more: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = folder.path().join("offset");
-        let trio = Trio::stopped(&[]).await;
+        let trio = Trio::stopped(more).await;
         let mut days = Self { trio, offset: 0, key: (0, 1), clock, _folder: folder };
         days.write();
         for node in &mut days.trio.nodes {

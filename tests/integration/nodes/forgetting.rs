@@ -2,13 +2,17 @@
 
 use std::{fs, path::PathBuf};
 
-use dispatchd::{envelope::KeyFiles, ids::AccountId};
+use dispatchd::{
+    envelope::{KeyFiles, Keyring},
+    ids::AccountId,
+};
 use reqwest::Method;
 
 use super::{
     days::{DAY, Days},
     hour_keys,
-    thief::{Read, Thief},
+    stored::{Stored, until_copied},
+    thief::{Keys, Read, Thief},
     trio::good,
 };
 use crate::{
@@ -74,7 +78,10 @@ fn assert_in_no_file(thief: &Thief, held: &[Secret], asked: &[Secret]) {
 
 /// Time passes in these steps. In each of them the key of entries changes, and somebody changes something.
 async fn after(steps: &[u64]) {
-    let mut days = Days::start().await;
+    let store = Stored::new();
+    let url = store.url();
+    let settings = [("LOG__STORE__URL", &*url), ("LOG__COPY_INTERVAL", "1s")];
+    let mut days = Days::start_with(&settings).await;
     let (account, codes) = plant(&days.trio.nodes).await;
     let held: Vec<_> = HELD.iter().map(|it| Secret::handle(it)).chain([account]).collect();
     let asked = ASKED.map(Secret::handle);
@@ -92,6 +99,12 @@ async fn after(steps: &[u64]) {
     hour_keys::until_all_hold(&days.trio, &[0, 1, 2]).await;
     let logs = copied_logs(&days);
     assert!(open_logs(&days, &logs).iter().all(|records| *records >= HELD.len()));
+    // So can whoever has the store and the disk of any other node.
+    until_copied(&days.trio.nodes.iter().collect::<Vec<_>>()).await;
+    let copies = store.copied();
+    let records = open_copies(&days, &copies);
+    assert!(records.iter().all(|records| *records >= HELD.len()), "{records:?}");
+    assert_in_no_object(&copies, &held, &asked, &codes);
 
     for (days_more, turn) in steps.iter().zip(0..) {
         days.pass(days_more * DAY, &[0, 1, 2]).await;
@@ -107,6 +120,8 @@ async fn after(steps: &[u64]) {
     days.until_keys_are_of_today(&[0, 1, 2]).await;
     days.until_keys(&[0, 1, 2], |numbers| numbers.len() <= 2).await;
     hour_keys::until_all_hold(&days.trio, &[0, 1, 2]).await;
+    until_copied(&days.trio.nodes.iter().collect::<Vec<_>>()).await;
+    store.until_gone(&copies.names()).await;
     for node in &mut days.trio.nodes {
         assert!(node.stop().await.success());
         good(&run(node.command_for(&["log", "prove-forgotten", "--data"]).arg(&node.data)));
@@ -133,6 +148,46 @@ async fn after(steps: &[u64]) {
     assert_eq!(opens(&backup, days.now()), 0);
     // No keyring of any node opens what any of them recorded on the first day.
     assert!(open_logs(&days, &logs).iter().all(|records| *records == 0));
+    assert!(open_copies(&days, &copies).iter().all(|records| *records == 0));
+    assert_no_key_opens(&days, &copies, (&first.keys, &last.keys));
+    assert_in_no_object(&store, &held, &asked, &codes);
+}
+
+/// How many records of each other node's copies the keys open that each of the nodes has of it.
+fn open_copies(days: &Days, copies: &Stored) -> Vec<usize> {
+    let nodes = &days.trio.nodes;
+    let pairs = nodes.iter().flat_map(|holder| nodes.iter().map(move |owner| (holder, owner)));
+    let others = pairs.filter(|(holder, owner)| holder.data != owner.data);
+    let opened = others.map(|(holder, owner)| {
+        let held = Keyring::open_read_only(hour_keys::held(&holder.data, &owner.data));
+        copies.opened(owner, held.unwrap(), days.now())
+    });
+    opened.collect()
+}
+
+/// No key that lies anywhere now opens any copy of the first day, whichever hour it is said to be of. Those of that day do.
+fn assert_no_key_opens(days: &Days, copies: &Stored, (then, now): (&Keys, &Keys)) {
+    let opened = |keys: &Keys, owner: &Server| -> usize {
+        keys.ciphers().map(|key| copies.opened_by(owner, key, days.now())).sum()
+    };
+    for owner in &days.trio.nodes {
+        assert!(HELD.len() <= opened(then, owner), "the keys of the first day open its copies");
+        assert_eq!(opened(now, owner), 0);
+    }
+}
+
+/// What the objects tell without a key.
+fn assert_in_no_object(store: &Stored, held: &[Secret], asked: &[Secret], codes: &[String]) {
+    let objects = store.bytes();
+    assert!(3 < objects.len(), "there are copies");
+    for secrets in [held, asked] {
+        let found = Search::new(secrets).recognised(objects.iter().map(|bytes| &bytes[..]));
+        assert!(found.is_empty(), "the store has {found:?}");
+    }
+    for code in codes {
+        let holds = |bytes: &Vec<u8>| bytes.windows(code.len()).any(|it| it == code.as_bytes());
+        assert!(!objects.iter().any(holds), "the store has a code");
+    }
 }
 
 /// Copies of all nodes' logs.

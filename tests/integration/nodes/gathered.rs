@@ -183,6 +183,7 @@ async fn every_node_gives_the_same_rows_and_pages_are_the_whole_list() {
         assert_eq!(logs.pages(&format!("order=asc&limit={size}")).await, rows, "{size} a page");
         assert_eq!(logs.pages(&format!("limit={size}")).await, newest_first, "{size} a page");
     }
+    assert_eq!(logs.text(0, &format!("order=asc&limit={}", u64::MAX)).await, whole);
     // A limit counts what all nodes give.
     let first: Vec<_> = newest_first.iter().take(10).cloned().collect();
     assert_eq!(logs.rows(2, "limit=10").await, first);

@@ -13,6 +13,7 @@ mod interrupted;
 mod joining;
 mod leaving;
 mod quotas;
+mod stored;
 mod thief;
 mod trio;
 mod trust;

@@ -27,7 +27,7 @@ use crate::{enumeration::everything, harness::bytes_below};
 
 /// The beginning of an entry behind its format: cluster, place, batch, node, time, the hash before, number of the key, nonce.
 type Clear = ([u8; 16], u64, [u8; 16], u64, u64, [u8; 32], u32, [u8; 12]);
-type Key = [u8; 32];
+pub(super) type Key = [u8; 32];
 
 /// Numbers from here on are those of receiving keys.
 const RECEIVING: u32 = 1 << 31;
@@ -55,6 +55,11 @@ pub(super) fn numbers(data: &Path) -> Option<Vec<u32>> {
 }
 
 impl Keys {
+    /// The keys of entries, and of hours of the logs.
+    pub(super) fn ciphers(&self) -> impl Iterator<Item = &Key> {
+        self.ciphers.iter()
+    }
+
     /// Every key in a data directory.
     pub(super) fn of(data: &Path) -> Self {
         let mut keys = Self::default();

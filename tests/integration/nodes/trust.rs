@@ -159,17 +159,21 @@ async fn who_joins_at_a_node_that_lacks_the_newest_key_waits_for_it() {
     let shown = token(c, a);
     Reply::to(a.operator(&shown, "/v1/cluster/keys")).await.refuses(503, "registry-behind");
     let invite = trio.invite("b");
-    let request = JoinRequest {
+    let request = |public: String| JoinRequest {
         name: "b".to_owned(),
         address: "http://127.0.0.1:9".to_owned(),
-        public: "11".repeat(32),
+        public,
         format: EntryFormat::NEWEST as u8,
         receiving: "22".repeat(32),
         cluster: HEXLOWER.encode(&identity(a).cluster.0),
     };
-    let join = reqwest::Client::new().post(format!("{}/v1/cluster/join", a.operators));
-    let refused = Reply::to(join.bearer_auth(&invite).json(&request)).await;
-    refused.refuses(503, "registry-behind");
+    let join = async |public: String| {
+        let join = reqwest::Client::new().post(format!("{}/v1/cluster/join", a.operators));
+        Reply::to(join.bearer_auth(&invite).json(&request(public))).await
+    };
+    join("11".repeat(32)).await.refuses(503, "registry-behind");
+    // Anybody could sign for this key.
+    join(format!("01{}", "00".repeat(31))).await.refuses(400, "request-invalid");
 
     // The command asks again until it comes.
     let pause = Duration::from_millis(1_500);

@@ -1,6 +1,6 @@
 //! Crashes at each call of the disk.
 
-use super::*;
+use super::{keyrings::Giver, *};
 use crate::files::tests::sim_disk::{SimDisk, Survives};
 
 const NODES: [NodeId; 2] = [NodeId(1), NodeId(2)];
@@ -18,7 +18,7 @@ fn history(disk: &SimDisk, files: MemberKeyFiles) -> Vec<Ack> {
     let members = MemberKeyrings::open(Arc::new(disk.clone()), files).unwrap();
     for (node, n, dated) in [(0, 0, 0), (0, 1, 3), (1, 0, 0), (1, 2, 2), (0, 2, 2)] {
         let key = HourKey::of(&[1 + n as u8; 32]);
-        members.put(NODES[node], vec![(hour(n), hour(dated), key)]).unwrap();
+        members.put(NODES[node], Giver::Other, vec![(hour(n), hour(dated), key)]).unwrap();
         acks.push((disk.ops(), NODES[node], hour(n), true));
     }
     // Only now, since time stands still: those of the first hour are due.
@@ -77,7 +77,8 @@ fn keys_that_could_not_be_written_are_not_held() {
     let sim = SimDisk::new(live.path());
     let files = MemberKeyFiles::new(live.path(), None);
     let members = MemberKeyrings::open(Arc::new(sim.clone()), files).unwrap();
-    let put = |n| members.put(NODES[0], vec![(hour(n), hour(n), HourKey::of(&[1; 32]))]);
+    let put =
+        |n| members.put(NODES[0], Giver::Other, vec![(hour(n), hour(n), HourKey::of(&[1; 32]))]);
     put(0).unwrap();
     sim.fail_syncs.store(true, std::sync::atomic::Ordering::SeqCst);
     assert!(put(1).is_err());
@@ -88,14 +89,38 @@ fn keys_that_could_not_be_written_are_not_held() {
 }
 
 #[test]
+fn a_keyring_that_could_not_be_removed_is_removed_later() {
+    let live = TempDir::new().unwrap();
+    let sim = SimDisk::new(live.path());
+    let files = MemberKeyFiles::new(live.path(), None);
+    let members = MemberKeyrings::open(Arc::new(sim.clone()), files.clone()).unwrap();
+    members.put(NODES[0], Giver::Origin, vec![(hour(0), hour(0), HourKey::of(&[1; 32]))]).unwrap();
+    let clock = ManualClock::at(hour(720).start());
+    assert_eq!(members.destroy_expired(&*clock, RETENTION, Some(&NODES)).unwrap(), 1);
+    let remove = || members.destroy_expired(&*clock, RETENTION, Some(&NODES[1..]));
+    sim.fail_syncs.store(true, std::sync::atomic::Ordering::SeqCst);
+    assert!(remove().is_err());
+    sim.fail_syncs.store(false, std::sync::atomic::Ordering::SeqCst);
+    assert_eq!(remove().unwrap(), 0);
+    assert!(!files.of(NODES[0]).keyring.parent().unwrap().exists());
+}
+
+#[test]
 fn there_are_keyrings_of_a_bounded_number_of_nodes() {
     let folder = TempDir::new().unwrap();
     let members = MemberKeyrings::open(disk(), MemberKeyFiles::new(folder.path(), None)).unwrap();
-    let put = |node| members.put(NodeId(node), vec![(hour(0), hour(0), HourKey::of(&[1; 32]))]);
-    for node in 0..limits::CLUSTER_KEYRINGS_MAX as u64 {
-        assert_eq!(put(node).unwrap(), 1);
+    let put = |node, giver| {
+        members.put(NodeId(node), giver, vec![(hour(0), hour(0), HourKey::of(&[1; 32]))]).unwrap()
+    };
+    let most = limits::CLUSTER_KEYRINGS_MAX as u64;
+    for node in 0..most / 2 {
+        assert_eq!(put(node, Giver::Other), 1);
     }
-    assert_eq!(put(u64::MAX).unwrap(), 0);
+    assert_eq!(put(u64::MAX, Giver::Other), 0, "whoever makes nodes up leaves some for real ones");
+    for node in most / 2..most {
+        assert_eq!(put(node, Giver::Origin), 1);
+    }
+    assert_eq!(put(u64::MAX, Giver::Origin), 0);
 }
 
 #[test]
@@ -103,7 +128,9 @@ fn root_keys_lie_beside_that_of_the_log() {
     let (folder, roots) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let files = MemberKeyFiles::new(folder.path(), Some(&roots.path().join("root.key")));
     let members = MemberKeyrings::open(disk(), files.clone()).unwrap();
-    members.put(NodeId(255), vec![(hour(0), hour(0), HourKey::of(&[1; 32]))]).unwrap();
+    members
+        .put(NodeId(255), Giver::Other, vec![(hour(0), hour(0), HourKey::of(&[1; 32]))])
+        .unwrap();
     assert!(roots.path().join("root.key.00000000000000ff").exists());
     assert!(!files.of(NodeId(255)).keyring.with_file_name("root.key").exists());
     MemberKeyrings::remove_all(&disk(), &files).unwrap();

@@ -1,8 +1,10 @@
 //! Nodes in memory, each with its own disk and machine, that pass keys of hours on.
 
+mod asking;
 mod crash;
 mod eras;
 mod model;
+mod spoiled;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -125,7 +127,8 @@ impl Node {
             let wanted = from.run().keys.wanted(&self.member(), &request)?;
             let answer = from.run().keys.sealed(wanted);
             wire.push(serde_json::to_string(&answer).unwrap());
-            let new = self.run().keys.take(&private, &answer)?;
+            self.run().keys.confirm(from.id(), answer.proven.clone());
+            let new = self.run().keys.take(from.id(), &private, &answer)?;
             taken += new;
             if !answer.more || new == 0 {
                 return Ok(taken);
@@ -213,7 +216,7 @@ fn many_keys_come_in_several_answers_the_newest_first() {
     let (private, request) = b.run().keys.request(a.id());
     let answer = a.run().keys.sealed(a.run().keys.wanted(&b.member(), &request).unwrap());
     assert!(answer.more);
-    b.run().keys.take(&private, &answer).unwrap();
+    b.run().keys.take(a.id(), &private, &answer).unwrap();
     let newest: Vec<_> = a.held().into_iter().rev().take(limits::CLUSTER_HOUR_KEYS_MAX).collect();
     assert_eq!(b.held(), newest.into_iter().collect());
     b.pull(&a, &mut Vec::new()).unwrap();
@@ -251,7 +254,7 @@ fn a_recorded_answer_opens_nothing_at_another_node_or_in_another_call() {
     let (private, request) = b.run().keys.request(a.id());
     let answer = a.run().keys.sealed(a.run().keys.wanted(&b.member(), &request).unwrap());
     let unopened = |node: &Node, private: &[u8; 32], answer: &HourKeysAnswer| {
-        matches!(node.run().keys.take(private, answer), Err(HourKeysError::Unopened))
+        matches!(node.run().keys.take(a.id(), private, answer), Err(HourKeysError::Unopened))
     };
     assert!(unopened(&c, &private, &answer), "sealed to b");
     let (other, _) = b.run().keys.request(a.id());
@@ -259,7 +262,7 @@ fn a_recorded_answer_opens_nothing_at_another_node_or_in_another_call() {
     let mut renamed = serde_json::to_value(&answer).unwrap();
     renamed["keys"][0]["hour"] = (answer.keys[0].hour - 1).into();
     assert!(unopened(&b, &private, &serde_json::from_value(renamed).unwrap()));
-    assert_eq!(b.run().keys.take(&private, &answer).unwrap(), 1);
+    assert_eq!(b.run().keys.take(a.id(), &private, &answer).unwrap(), 1);
 }
 
 #[test]
@@ -303,7 +306,11 @@ fn clocks_that_differ_and_hours_that_are_over_or_to_come_give_nothing() {
         let (private, request) = b.run().keys.request(a.id());
         let mut answer = a.run().keys.sealed(a.run().keys.wanted(&b.member(), &request).unwrap());
         answer.keys.iter_mut().for_each(|key| key.began = began);
-        assert_eq!(b.run().keys.take(&private, &answer).unwrap(), usize::from(is_taken), "{began}");
+        assert_eq!(
+            b.run().keys.take(a.id(), &private, &answer).unwrap(),
+            usize::from(is_taken),
+            "{began}"
+        );
         b.run().keys.keyrings().get(a.id()).inspect(|it| it.prune(&[name.1]).unwrap());
     }
 }
