@@ -230,8 +230,9 @@ impl ObjectStore for FaultyStore {
         listed.filter(move |it| futures_util::future::ready(!is_late(it))).boxed()
     }
 
-    async fn list_with_delimiter(&self, _: Option<&Path>) -> Result<ListResult> {
-        unreachable!("listings are complete")
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        let fault = self.before().await?;
+        after(fault, self.inner.list_with_delimiter(prefix).await)
     }
 
     async fn copy_opts(&self, _: &Path, _: &Path, _: CopyOptions) -> Result<()> {

@@ -337,6 +337,9 @@ impl Server {
             modules.audit.close();
             modules.log.close();
             ticks::last_copies(&modules.log);
+            if let Some(lost) = &modules.lost {
+                lost.clear();
+            }
             ticks::save_clock(&directory.clock);
         };
         let closed = spawn_blocking(close).await.is_ok();

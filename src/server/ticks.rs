@@ -62,10 +62,14 @@ pub(super) fn spawn(
         }
     });
     let (log, audit, node) = (modules.log.clone(), modules.audit.clone(), modules.node.clone());
+    let lost = modules.lost.clone();
     spawn_tick(shutdown, "retention", RETENTION_TICK, move || {
         retention(&log, &audit);
         if let Some(node) = &node {
             hour_keys_of_others(node);
+        }
+        if let Some(lost) = &lost {
+            lost.tick();
         }
     });
     let (log, stop) = (modules.log.clone(), shutdown.clone());

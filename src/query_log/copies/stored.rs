@@ -26,7 +26,8 @@ impl Extents {
             if *offset > end {
                 break;
             }
-            end = end.max(offset + bytes);
+            // The store says how long an object is: what it likes.
+            end = end.max(offset.saturating_add(*bytes));
         }
         end
     }

@@ -14,14 +14,16 @@ use tempfile::TempDir;
 
 use super::support::*;
 use crate::{
-    clock::{Clock as _, Hour, SharedClock},
+    clock::{Clock as _, Hour},
+    envelope::Keyring,
     limits,
     object_storage::{
         StoreError,
         faulty::{Fault, FaultyStore},
     },
     query_log::{
-        Config, CopyFigures, CopyOptions, ForgottenKind, LogOptions, LogReader, MayCopy, QueryLog,
+        Config, CopyFigures, CopyOptions, Filter, ForgottenKind, LogOptions, LostLog, LostLogs,
+        MayCopy, Order, QueryLog,
     },
     shutdown::Shutdown,
 };
@@ -65,22 +67,24 @@ impl Copied {
         self.bench.clock.advance(Duration::from_secs(secs));
     }
 
+    /// The log as that of a lost node: what its copies hold.
+    pub(super) fn lost(&self, keyring: &Arc<Keyring>) -> (TempDir, Option<LostLog>) {
+        let folder = TempDir::new().unwrap();
+        let (clock, options) =
+            (Arc::clone(&self.bench.clock) as _, copy_options(&self.store, Arc::new(|_| true)));
+        let logs = LostLogs::open(&options, folder.path().join("lost"), 0, clock, RETENTION);
+        let lost = logs.unwrap().of(NODE, Arc::clone(keyring)).unwrap();
+        (folder, lost)
+    }
+
     /// The records that can be read from the copies.
     pub(super) fn mirrored(&self, log: &QueryLog) -> Vec<u64> {
-        let folder = TempDir::new().unwrap();
-        let clock: SharedClock = Arc::clone(&self.bench.clock) as _;
-        let (objects, keyring) = (self.store.objects(), log.keyring());
-        let mirror = LogReader::of_lost_node(
-            &objects,
-            NODE,
-            &folder.path().join("log"),
-            &keyring,
-            &clock,
-            RETENTION,
-        );
-        let (reader, report) = mirror.unwrap();
-        assert_eq!(report.lost, [] as [String; 0]);
-        numbers(&reader)
+        let (_folder, lost) = self.lost(&log.keyring());
+        let Some(lost) = lost else { return Vec::new() };
+        let mut rows = lost.search(&Filter::default(), Order::Asc, None, Arc::new(|| false));
+        let found = rows.by_ref().map(|row| number(&row.unwrap().1)).collect();
+        assert_eq!((rows.outcome(), rows.damaged_segments()), Default::default());
+        found
     }
 }
 
