@@ -68,15 +68,15 @@ pub(super) fn print_gone(
 }
 
 fn described(node: &NodeFromStore) -> String {
-    let NodeFromStore { node, why, until, complete, damaged } = node;
+    let NodeFromStore { node, why, until, complete, gaps } = node;
     let reach = match until {
         Some(_) if *complete => "all of its records".to_owned(),
         Some(until) => format!("its records up to {until}"),
         None => "no record, since none can be read,".to_owned(),
     };
-    let lost = match damaged.as_slice() {
+    let lost = match gaps.as_slice() {
         [] => String::new(),
-        names => format!("; copies of {} are damaged or incomplete", names.join(", ")),
+        names => format!("; copies are damaged or missing of {}", names.join(", ")),
     };
     let later = if *complete { "" } else { "; what it recorded later is missing" };
     format!("of the node {node} the answer has {reach} from the object store{later}{lost} ({why})")

@@ -119,7 +119,7 @@ impl Objects {
     /// If the listing is not complete.
     pub fn folders(&self) -> Result<Vec<String>, StoreError> {
         let listed = self.shared.store.list_with_delimiter(None);
-        let listed = self.call(limits::STORE_LIST_PATIENCE, listed)?;
+        let listed = self.call(limits::STORE_CALL_PATIENCE, listed)?;
         Ok(listed.common_prefixes.iter().map(ToString::to_string).collect())
     }
 

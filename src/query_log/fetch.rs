@@ -26,6 +26,7 @@ use super::{
     },
     reader::LogReader,
     recovery::{self, OpenError},
+    sealer::sealed_file::SealedFile,
     search::Sources,
     segment_name::{LogFileName, SegmentId},
     verify::{SegmentReport, verify_segment},
@@ -76,6 +77,17 @@ pub struct FetchReport {
     pub without_key: usize,
     /// What could not be fetched, or not all of it, as sentences that name the segment.
     pub lost: Vec<String>,
+}
+
+impl FetchReport {
+    /// Adds what a fetch under another name did.
+    pub fn add(&mut self, other: Self) {
+        self.fetched.extend(other.fetched);
+        self.records += other.records;
+        self.kept += other.kept;
+        self.without_key += other.without_key;
+        self.lost.extend(other.lost);
+    }
 }
 
 impl LogReader {
@@ -229,6 +241,13 @@ impl Fetch<'_> {
     pub(super) fn discard(&self, file: CopiedFile) -> Result<(), FetchError> {
         let path = self.fetched(file);
         self.disk.unlink(&path).map_err(io_at(&path))
+    }
+
+    /// A sealed file that was put in its place. None if it cannot be read, or is no sealed one.
+    pub(super) fn sealed(&self, file: CopiedFile) -> Option<SealedFile> {
+        let path = self.sources.catalog.path(file_name(file));
+        let is_sealed = file.form == Form::Sealed;
+        is_sealed.then(|| SealedFile::inspect(&path, file.id).ok()).flatten()
     }
 
     fn fetched(&self, file: CopiedFile) -> PathBuf {

@@ -102,7 +102,7 @@ mod tests {
             why: "weg …".into(),
             until: Some(Timestamp::from_secs(1_795_420_800)),
             complete: true,
-            damaged: vec!["0000498728-000001".into()],
+            gaps: vec!["0000498728-000001".into()],
         };
         let gathered = |missing: &[MissingNode], from_store: &[NodeFromStore]| {
             Outcome::gathered(passed_over, missing.to_vec(), from_store.to_vec())

@@ -41,6 +41,7 @@ mod notify;
 mod recorded;
 mod services;
 mod space;
+mod store_names;
 mod ticks;
 mod tls;
 

@@ -9,6 +9,7 @@ use super::{
     copies::{HeldHours, copy_options, lost_nodes},
     node::NodeParts,
     space::RegistrySpace,
+    store_names::StoreNames,
 };
 use crate::{
     audit::Audit,
@@ -194,6 +195,9 @@ fn open_log(
 ) -> anyhow::Result<QueryLog> {
     let data = &config.server.data;
     let keys = KeyFiles::new(&data.join("keys"), config.keys.root_key.as_deref());
+    if config.log.store.is_on() {
+        StoreNames::read(data)?.note(keys_disk)?;
+    }
     let may_copy = held.map_or_else(|| Arc::new(|_| true) as MayCopy, HeldHours::may_copy);
     let options = LogOptions {
         copies: copy_options(&config.log, data, may_copy)?,

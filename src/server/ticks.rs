@@ -96,8 +96,14 @@ pub(super) fn spawn(
 
 /// Copies the log to its object store.
 pub(super) fn spawn_copies(shutdown: &Shutdown, log: &QueryLog, interval: Duration) {
+    let of_others = log.clone();
     let (log, stop) = (log.clone(), shutdown.clone());
     spawn_tick(shutdown, "log-copies", interval, move || log.copy(&|| stop.is_stopping()));
+    let (log, stop) = (of_others, shutdown.clone());
+    let every = limits::LOG_COPY_OTHERS_EVERY;
+    spawn_tick(shutdown, "other-copies", every, move || {
+        log.forget_other_copies(&|| stop.is_stopping());
+    });
 }
 
 /// Copies what a stopped log has not copied yet.

@@ -49,10 +49,11 @@ pub struct NodeFromStore {
     pub until: Option<Timestamp>,
     /// Whether nothing is missing: the node was removed, its log was ended by a stop, and all of it could be read that was asked for.
     pub complete: bool,
-    /// Segments of which something could not be read, at most eight; absent if none.
+    /// Where records up to then are missing, or may be: segments whose copies are damaged or gone, and hours of which nothing was copied
+    /// although they have a key. At most eight of each look; absent if none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(nullable = false)]
-    pub damaged: Vec<String>,
+    pub gaps: Vec<String>,
 }
 
 impl NodeFromStore {
@@ -60,9 +61,8 @@ impl NodeFromStore {
     pub(crate) fn add(&mut self, other: Self) {
         self.until = self.until.max(other.until);
         self.complete &= other.complete;
-        let new: Vec<_> =
-            other.damaged.into_iter().filter(|it| !self.damaged.contains(it)).collect();
-        self.damaged.extend(new);
+        let new: Vec<_> = other.gaps.into_iter().filter(|it| !self.gaps.contains(it)).collect();
+        self.gaps.extend(new);
     }
 }
 

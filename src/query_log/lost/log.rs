@@ -69,6 +69,9 @@ impl LostLog {
     /// As [`Self::newest`].
     pub fn is_ended(&self, stop: &dyn Fn() -> bool) -> Result<bool, LostLogError> {
         let dates = self.keyring.dates();
+        if !self.hours_without_copies().is_empty() {
+            return Ok(false);
+        }
         for (hour, copies) in &*self.hours {
             if !dates.contains_key(hour) {
                 if self.is_lost_without_key(*hour) {
@@ -90,10 +93,25 @@ impl LostLog {
         Ok(true)
     }
 
+    /// Hours before the last copied one that have a key and no object. Either nothing was recorded, and the key served the audit log only, or
+    /// the copies are lost, or were never made: new frames are copied before older sealed hours.
+    pub(super) fn hours_without_copies(&self) -> Vec<Hour> {
+        let Some((last, _)) = self.hours.last_key_value() else { return Vec::new() };
+        let mut hours: Vec<_> = self.keyring.hours().range(..last).copied().collect();
+        hours.retain(|hour| !self.hours.contains_key(hour));
+        hours
+    }
+
     /// Whether an hour without a key here should have one: by its number it has not expired.
     pub(super) fn is_lost_without_key(&self, hour: Hour) -> bool {
         let expiry = hour.start().plus(self.shared.retention);
         self.shared.clock.latest().plus(limits::CLOCK_AGREEMENT) < expiry
+    }
+
+    /// Whether something of a segment was copied, or it has expired.
+    fn has_copies(&self, id: SegmentId) -> bool {
+        let is_copied = |copies: &Copies| copies.iter().any(|(file, _)| file.id == id);
+        self.hours.get(&id.hour).is_some_and(is_copied) || self.keyring.get(id.hour).is_none()
     }
 
     /// The segment behind which nothing was copied.
@@ -132,6 +150,7 @@ impl LostLog {
             node: &self.node,
             copies,
             newest: self.newest_segment(),
+            has_copies: &|id| self.has_copies(id),
             keyring: &self.keyring,
             clock: self.clock_of(hour),
             retention: shared.retention,

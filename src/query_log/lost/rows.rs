@@ -46,6 +46,8 @@ pub struct LostRows {
     /// Of what is not open.
     outcome: SearchOutcome,
     damaged: BTreeSet<SegmentId>,
+    /// Hours of which nothing is in the store, though records may be missing.
+    without_copies: Vec<Hour>,
     stop: Stop,
 }
 
@@ -71,7 +73,9 @@ impl LostRows {
     fn new(log: LostLog, filter: Filter, reading: Reading, stop: Stop) -> Self {
         let (hours, open) = (VecDeque::new(), None);
         let (outcome, damaged) = (SearchOutcome::default(), BTreeSet::new());
-        let mut rows = Self { log, filter, reading, hours, open, outcome, damaged, stop };
+        let without_copies = Vec::new();
+        let mut rows =
+            Self { log, filter, reading, hours, open, outcome, damaged, without_copies, stop };
         rows.choose_hours();
         rows
     }
@@ -89,29 +93,29 @@ impl LostRows {
         }
     }
 
-    /// The segments of which something could not be read so far.
-    pub fn damaged_segments(&self) -> Vec<String> {
-        self.damaged.iter().map(ToString::to_string).collect()
+    /// The segments of which something could not be read so far, and hours of which nothing was copied, though they have a key.
+    pub fn gaps(&self) -> Vec<String> {
+        let hours = self.without_copies.iter().map(|hour| format!("{:010}", hour.number()));
+        self.damaged.iter().map(ToString::to_string).chain(hours).collect()
     }
 
     /// The hours that may have matching rows. Of those whose key is missing nothing can be read.
     fn choose_hours(&mut self) {
         let Filter { since, until, .. } = self.filter;
         let dates = self.log.keyring.dates();
-        for (hour, copies) in &*self.log.hours {
-            let is_behind = match self.reading {
-                Reading::Search(order, Some(after)) => match order {
-                    Order::Asc => *hour >= after.hour(),
-                    Order::Desc => *hour <= after.hour(),
-                },
-                Reading::Search(_, None) | Reading::Walk => true,
-            };
-            let is_wanted = is_behind
+        let is_behind = |hour: Hour| match self.reading {
+            Reading::Search(Order::Asc, Some(after)) => after.hour() <= hour,
+            Reading::Search(Order::Desc, Some(after)) => hour <= after.hour(),
+            Reading::Search(_, None) | Reading::Walk => true,
+        };
+        let is_wanted = |hour: Hour| {
+            is_behind(hour)
                 && since.is_none_or(|since| since < hour.end())
-                && until.is_none_or(|until| hour.start() < until);
-            if !is_wanted {
-                continue;
-            }
+                && until.is_none_or(|until| hour.start() < until)
+        };
+        let without = self.log.hours_without_copies().into_iter().filter(|it| is_wanted(*it));
+        self.without_copies = without.collect();
+        for (hour, copies) in self.log.hours.iter().filter(|(hour, _)| is_wanted(**hour)) {
             match dates.get(hour) {
                 Some(_) => self.hours.push_back(*hour),
                 None if self.log.is_lost_without_key(*hour) => {

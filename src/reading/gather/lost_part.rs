@@ -9,8 +9,8 @@ use crate::{
     timeline::{MissingNode, NodeFromStore},
 };
 
-/// Segments that an answer names at most: trailers are short.
-const DAMAGED_NAMED_MAX: usize = 8;
+/// Gaps that an answer names at most: trailers are short.
+const GAPS_NAMED_MAX: usize = 8;
 
 /// A node that is lost.
 #[derive(Clone)]
@@ -103,10 +103,11 @@ impl LostPart {
     pub(super) fn from_store(&self) -> Option<NodeFromStore> {
         let rows = self.rows.as_ref().filter(|_| self.failed.is_none())?;
         let LostNode { name, why, .. } = &self.node;
-        let mut damaged = rows.damaged_segments();
-        damaged.truncate(DAMAGED_NAMED_MAX);
+        let mut gaps = rows.gaps();
+        let complete =
+            self.is_ended && gaps.is_empty() && rows.outcome() == SearchOutcome::default();
+        gaps.truncate(GAPS_NAMED_MAX);
         let (node, why, until) = (name.clone(), why.clone(), self.until);
-        let complete = self.is_ended && rows.outcome() == SearchOutcome::default();
-        Some(NodeFromStore { node, why, until, complete, damaged })
+        Some(NodeFromStore { node, why, until, complete, gaps })
     }
 }
