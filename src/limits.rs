@@ -268,11 +268,23 @@ pub const STORE_LIST_PATIENCE: Duration = Duration::from_secs(60);
 pub const LOG_COPY_PAUSE_MAX: Duration = Duration::from_secs(30);
 /// How often the object store is listed, to find what should not be there.
 pub const LOG_COPY_LIST_EVERY: Duration = Duration::from_secs(3600);
+/// How often copies of other nodes that have expired are looked for, until they are deleted.
+pub const LOG_COPY_OTHERS_EVERY: Duration = Duration::from_secs(600);
 /// How long the last copies may take when the server stops.
 pub const LOG_COPY_CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 /// How long copies of another node's hours outlive [`LOG_RETENTION_MAX`]: then any node deletes them. The other node may be lost, and
 /// its clock may have differed.
 pub const LOG_COPY_OTHERS_AFTER: Duration = Duration::from_secs(2 * 24 * 3600);
+/// How often the copies of one lost node are listed at most, and the nodes that have copies.
+pub const LOST_LOG_LIST_EVERY: Duration = Duration::from_secs(60);
+/// How long a question about a lost node gets the error of the last listing that failed, instead of another try.
+pub const LOST_LOG_RETRY_PAUSE: Duration = Duration::from_secs(30);
+/// Bytes of fetched hours of lost nodes that are kept for the next question.
+pub const LOST_LOG_KEPT_BYTES: u64 = if cfg!(test) { 12_288 } else { 1024 * 1024 * 1024 };
+/// Segments of one hour that are named as missing from the copies of a lost node.
+pub const LOST_SEGMENTS_NAMED_MAX: usize = 100;
+/// How long a fetched hour of a lost node is kept after its last use.
+pub const LOST_LOG_KEPT_FOR: Duration = Duration::from_secs(600);
 
 // Group: Audit log and operators
 
@@ -467,6 +479,8 @@ pub const CLUSTER_HOUR_KEY_CLOCK_MAX: Duration = Duration::from_secs(60);
 pub const CLUSTER_HOUR_KEY_AHEAD_MAX: Duration = Duration::from_secs(2 * 3_600);
 /// Nodes of whose hours a node holds keys, those included that were removed in the last 30 days.
 pub const CLUSTER_KEYRINGS_MAX: usize = 2 * CLUSTER_MEMBERS_MAX;
+/// Nodes in a cursor of an answer over all nodes: members, and lost ones whose copies are read.
+pub const CLUSTER_PLACES_MAX: usize = CLUSTER_MEMBERS_MAX + CLUSTER_KEYRINGS_MAX;
 /// For how long an hour of a node may be held by no other node before `doctor` reports it.
 pub const CLUSTER_HOUR_UNSHARED_MAX: Duration = Duration::from_secs(600);
 /// How often a node looks for new keys of entries: as long as another node's changes may wait for one.

@@ -48,7 +48,7 @@ struct World {
     rows: HashSet<String>,
 }
 
-fn record(n: u64) -> Record {
+pub(super) fn record(n: u64) -> Record {
     let handle = match n % 3 {
         0 => format!("someone{n}@example.com"),
         _ => format!("+1415555{n:04}"),

@@ -3,6 +3,7 @@
 //! The targets in `fuzz_targets/` and the tests of the service include this module. A target panics if a parser panics, or if it breaks
 //! what it promises: what was read is written again as it was read, refusals quote nothing personal, readers change no file.
 
+mod copies;
 mod log_files;
 mod small_files;
 mod tables;
@@ -119,6 +120,7 @@ pub(crate) const TARGETS: &[Target] = &[
     Target { name: "accounts", run: tables::accounts, seeds: tables::account_seeds, inputs: 450 },
     Target { name: "staged", run: tables::staged, seeds: tables::staged_seeds, inputs: 9_000 },
     Target { name: "log_files", run: log_files::run, seeds: log_files::seeds, inputs: 75 },
+    Target { name: "copies", run: copies::run, seeds: copies::seeds, inputs: 75 },
 ];
 
 /// Runs the target of this name.

@@ -78,7 +78,7 @@ impl FromStr for ClusterPlace {
         rest = head;
         let (at, node) = (Timestamp::from_micros(rest.get_u64()), NodeId(rest.get_u64()));
         let (parts, left) = parts.as_chunks::<NODE_BYTES>();
-        if !left.is_empty() || limits::CLUSTER_MEMBERS_MAX < parts.len() {
+        if !left.is_empty() || limits::CLUSTER_PLACES_MAX < parts.len() {
             return Err(CursorError);
         }
         let mut nodes = BTreeMap::new();

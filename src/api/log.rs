@@ -23,7 +23,7 @@ use crate::{
     limits,
     operators::Role,
     query_log::{Filter, FlipQuery, Kind, Order},
-    timeline::MissingNode,
+    timeline::{MissingNode, NodeFromStore},
     vocabulary::{Reason, Route},
 };
 
@@ -246,6 +246,10 @@ pub struct Page {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(nullable = false)]
     pub missing: Vec<MissingNode>,
+    /// Nodes of the cluster that are gone and whose records were read from their copies in the object store; absent if none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(nullable = false)]
+    pub from_store: Vec<NodeFromStore>,
     /// Records up to this instant are hidden, because the wall clock is ahead of trusted time; absent if none are. `/v1/clock`
     /// says more.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -74,6 +74,6 @@ pub use crate::{
     },
     quota::{QuotaNews, QuotaReceipt},
     registry::{Counts, HandleDetails, Imported},
-    timeline::{Entry as TimelineEntry, MissingNode, Summary as TimelineSummary},
+    timeline::{Entry as TimelineEntry, MissingNode, NodeFromStore, Summary as TimelineSummary},
     verification::{SentBy, Verification},
 };

@@ -9,7 +9,11 @@ use super::{
     terminal::stderr_columns,
     text::{counted, visible, wrap},
 };
-use crate::{query_log::SearchOutcome, reading::Outcome, timeline::MissingNode};
+use crate::{
+    query_log::SearchOutcome,
+    reading::Outcome,
+    timeline::{MissingNode, NodeFromStore},
+};
 
 /// Columns by which the second line of a message is indented.
 const HANGING: usize = 2;
@@ -35,23 +39,47 @@ pub(in crate::cli) fn print(text: fmt::Arguments<'_>) {
 /// If the part of a node is missing: what was printed is not all.
 pub(super) fn print_lacks(outcome: &Outcome) -> anyhow::Result<()> {
     print_passed_over(outcome.passed_over);
-    print_missing(outcome.missing())
+    print_gone(outcome.missing(), &outcome.from_store)
 }
 
-/// Says which nodes of a cluster gave no part of an answer, or not all of it.
+/// Says which nodes of a cluster gave no part of an answer, or not all of it, and whose part comes from copies.
 ///
 /// # Errors
-/// If there is one.
-pub(super) fn print_missing(missing: &[MissingNode]) -> anyhow::Result<()> {
+/// If there is one whose part may not be complete.
+pub(super) fn print_gone(
+    missing: &[MissingNode],
+    from_store: &[NodeFromStore],
+) -> anyhow::Result<()> {
     for MissingNode { node, why } in missing {
         note!("dispatchd: the answer lacks the node {node}, or a part of it: {why}");
     }
-    match missing.len() {
-        0 => Ok(()),
-        nodes => {
-            anyhow::bail!("the answer is not complete: {} missing", counted(nodes as u64, "node"))
-        }
+    for node in from_store {
+        note!("dispatchd: {}", described(node));
     }
+    let parts = from_store.iter().filter(|node| !node.complete).count();
+    let gaps = [(missing.len(), "missing"), (parts, "from the object store, up to its last copy")];
+    let gaps = gaps.into_iter().filter(|(nodes, _)| *nodes > 0);
+    let gaps: Vec<_> =
+        gaps.map(|(nodes, how)| format!("{} {how}", counted(nodes as u64, "node"))).collect();
+    match gaps.as_slice() {
+        [] => Ok(()),
+        gaps => anyhow::bail!("the answer is not complete: {}", gaps.join(", ")),
+    }
+}
+
+fn described(node: &NodeFromStore) -> String {
+    let NodeFromStore { node, why, until, complete, gaps } = node;
+    let reach = match until {
+        Some(_) if *complete => "all of its records".to_owned(),
+        Some(until) => format!("its records up to {until}"),
+        None => "no record, since none can be read,".to_owned(),
+    };
+    let lost = match gaps.as_slice() {
+        [] => String::new(),
+        names => format!("; copies are damaged or missing of {}", names.join(", ")),
+    };
+    let later = if *complete { "" } else { "; what it recorded later is missing" };
+    format!("of the node {node} the answer has {reach} from the object store{later}{lost} ({why})")
 }
 
 /// Says what a search could not read.

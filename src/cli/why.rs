@@ -6,7 +6,7 @@ use anyhow::bail;
 use clap::Args;
 
 use super::{
-    note::{print_missing, print_passed_over},
+    note::{print_gone, print_passed_over},
     output::{Style, paint},
     source::Reading,
     text::{counted, wrap},
@@ -17,7 +17,7 @@ use crate::{
         WhyRequest,
     },
     query_log::SearchOutcome,
-    timeline::{Detail, MissingNode},
+    timeline::{Detail, MissingNode, NodeFromStore},
     vocabulary::Route,
 };
 
@@ -65,17 +65,20 @@ struct LinePrinter<W> {
     has_entries: bool,
     has_summary: bool,
     missing: Vec<MissingNode>,
+    from_store: Vec<NodeFromStore>,
 }
 
 impl<W: Write> LinePrinter<W> {
     fn new(out: W, json: bool, style: Style) -> Self {
-        Self { out, json, style, has_entries: false, has_summary: false, missing: Vec::new() }
+        let (missing, from_store) = (Vec::new(), Vec::new());
+        Self { out, json, style, has_entries: false, has_summary: false, missing, from_store }
     }
 
     fn print(&mut self, line: &Line) -> io::Result<()> {
         if let Line::Summary(summary) = line {
             self.has_summary = true;
             self.missing.clone_from(&summary.missing);
+            self.from_store.clone_from(&summary.from_store);
         }
         match line {
             _ if self.json => {
@@ -102,7 +105,7 @@ impl<W: Write> LinePrinter<W> {
         if !self.has_summary {
             bail!("the answer broke off: what was printed is not all");
         }
-        print_missing(&self.missing)
+        print_gone(&self.missing, &self.from_store)
     }
 
     fn sentence(&mut self, indent: &str, text: &str, route: &str) -> io::Result<()> {

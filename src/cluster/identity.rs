@@ -85,6 +85,11 @@ pub(super) fn joining_marker(data: &Path) -> PathBuf {
     data.join(JOINING_FILE_NAME)
 }
 
+/// What the names of a node's objects in a store begin with.
+pub(super) fn store_name(name: &str, node: NodeId) -> String {
+    format!("{name}-{:016x}", node.0)
+}
+
 #[derive(Serialize, Deserialize)]
 struct FileV2 {
     format: u32,
@@ -121,7 +126,7 @@ impl Identity {
 
     /// What the names of the node's objects in a store begin with. A node that joins later under the same name has another one.
     pub fn store_name(&self) -> String {
-        format!("{}-{:016x}", self.name, self.node.0)
+        store_name(&self.name, self.node)
     }
 
     /// Where it lies in the data directory `data`.

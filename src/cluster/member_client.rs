@@ -126,6 +126,20 @@ pub enum ClientError {
 }
 
 impl ClientError {
+    /// Whether nobody answers as the node any more. One that refuses is there.
+    pub const fn is_gone(&self) -> bool {
+        match self {
+            Self::Unanswered(_)
+            | Self::Silent(_)
+            | Self::Removed
+            | Self::Untrusted(_)
+            | Self::OtherNode => true,
+            Self::Authorities(_) | Self::Hides(_) | Self::Refused { .. } | Self::Unreadable => {
+                false
+            }
+        }
+    }
+
     /// Whether the node lacks something that it gets soon.
     pub(super) fn is_behind(&self) -> bool {
         matches!(self, Self::Refused { code, .. } if *code == ProblemCode::RegistryBehind.code())

@@ -21,6 +21,7 @@ mod identity;
 mod joining;
 mod key_rows;
 mod leaving;
+mod lost_nodes;
 mod member;
 mod member_client;
 mod others;
@@ -48,6 +49,7 @@ pub use identity::{IDENTITY_FILE_NAME, Identity, IdentityError};
 pub use joining::{Candidate, JoinError};
 pub use key_rows::KeyRows;
 pub use leaving::{LeavingError, leave};
+pub use lost_nodes::{LostNodes, RemovedNode};
 pub use member::{Callee, Member};
 pub use member_client::{
     Asking, ClientError, HIDDEN_UNTIL, JoinAnswer, JoinRequest, MemberClient, ON_BEHALF, SharedKey,

@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     answer_lines::AnswerLines,
+    lost_nodes::{LostNodes, RemovedNode},
     member::Member,
     member_client::{Asking, ClientError},
     peers::Peers,
@@ -21,12 +22,30 @@ pub type PartLines = AnswerLines<ClientError>;
 #[derive(Clone)]
 pub struct Others {
     peers: Peers,
+    lost: Option<LostNodes>,
 }
 
 impl Others {
     /// Those that `peers` knows.
     pub const fn new(peers: Peers) -> Self {
-        Self { peers }
+        Self { peers, lost: None }
+    }
+
+    /// The same, with the copies of nodes that are lost, if there is an object store.
+    #[must_use]
+    pub fn with_lost(self, lost: Option<LostNodes>) -> Self {
+        Self { lost, ..self }
+    }
+
+    /// The copies of nodes that are lost. None without an object store.
+    pub const fn lost(&self) -> Option<&LostNodes> {
+        self.lost.as_ref()
+    }
+
+    /// The nodes that were removed and have copies that this node opens. Waits for the object store.
+    pub fn removed(&self) -> Vec<RemovedNode> {
+        let members = || self.peers.members().iter().map(|member| member.node).collect::<Vec<_>>();
+        self.lost.as_ref().map_or_else(Vec::new, |lost| lost.removed(&members()))
     }
 
     /// The name of this node.

@@ -30,7 +30,7 @@ pub use atomic::{
     AtomicFile, discard_secret, remove_leftovers, replace, replace_secret, unfinished_name,
 };
 pub use data_directory::{DataDirectory, DataDirectoryError};
-pub use directory::{Space, create_dir, names, parent, space_of, sync_dir};
+pub use directory::{Space, create_dir, names, parent, remove_tree, space_of, sync_dir};
 pub use disk::{Disk, DiskFile, OsDisk, SharedDisk};
 pub use lock::{FileLock, LOCK_FILE_NAME, LockError};
 pub use open::{

@@ -48,6 +48,8 @@ struct State {
     /// What each object held when it was created.
     history: BTreeMap<Path, Bytes>,
     calls: u64,
+    /// Objects that begin with this can be neither listed nor deleted.
+    refused: Option<String>,
 }
 
 /// The store. Clones share it.
@@ -78,6 +80,15 @@ impl FaultyStore {
         let mut state = lock(&self.state);
         state.faults.clear();
         state.always = fault;
+    }
+
+    /// From now on no object that begins with `prefix` can be listed or deleted; none if it is empty.
+    pub(crate) fn refuse(&self, prefix: &str) {
+        lock(&self.state).refused = (!prefix.is_empty()).then(|| prefix.to_owned());
+    }
+
+    fn is_refused(&self, path: &str) -> bool {
+        lock(&self.state).refused.as_ref().is_some_and(|prefix| path.starts_with(prefix))
     }
 
     pub(crate) fn calls(&self) -> u64 {
@@ -204,6 +215,9 @@ impl ObjectStore for FaultyStore {
             async move {
                 let path = path?;
                 let fault = store.before().await?;
+                if store.is_refused(path.as_ref()) {
+                    return Err(failed());
+                }
                 let one = futures_util::stream::iter([Ok(path.clone())]).boxed();
                 let mut deleted = inner.delete_stream(one);
                 while let Some(outcome) = deleted.next().await {
@@ -222,6 +236,9 @@ impl ObjectStore for FaultyStore {
             }
             fault => fault,
         };
+        if prefix.is_some_and(|prefix| self.is_refused(prefix.as_ref())) {
+            return futures_util::stream::iter([Err(failed())]).boxed();
+        }
         let new = std::mem::take(&mut lock(&self.state).new);
         let late = if fault == Fault::ListsLate { new } else { BTreeSet::new() };
         let is_late =
@@ -230,8 +247,9 @@ impl ObjectStore for FaultyStore {
         listed.filter(move |it| futures_util::future::ready(!is_late(it))).boxed()
     }
 
-    async fn list_with_delimiter(&self, _: Option<&Path>) -> Result<ListResult> {
-        unreachable!("listings are complete")
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        let fault = self.before().await?;
+        after(fault, self.inner.list_with_delimiter(prefix).await)
     }
 
     async fn copy_opts(&self, _: &Path, _: &Path, _: CopyOptions) -> Result<()> {

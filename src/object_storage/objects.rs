@@ -113,6 +113,16 @@ impl Objects {
         self.call(limits::STORE_LIST_PATIENCE, objects.try_collect::<Vec<_>>())
     }
 
+    /// The first parts of the names of all objects.
+    ///
+    /// # Errors
+    /// If the listing is not complete.
+    pub fn folders(&self) -> Result<Vec<String>, StoreError> {
+        let listed = self.shared.store.list_with_delimiter(None);
+        let listed = self.call(limits::STORE_CALL_PATIENCE, listed)?;
+        Ok(listed.common_prefixes.iter().map(ToString::to_string).collect())
+    }
+
     /// Deletes objects. Those that do not exist are deleted already.
     ///
     /// # Errors
@@ -247,6 +257,9 @@ mod tests {
             let listed = objects.list(Some("a")).unwrap();
             assert_eq!(listed, [Object { name: "a/b/1".to_owned(), bytes: 3 }]);
             assert_eq!(objects.list(None).unwrap().len(), 2);
+            let mut folders = objects.folders().unwrap();
+            folders.sort();
+            assert_eq!(folders, ["a", "c"]);
             let names = ["a/b/1", "a/b/2"].map(str::to_owned);
             assert_eq!(objects.delete(&names), Ok(()));
             assert_eq!(objects.list(Some("a")).unwrap(), []);

@@ -1,4 +1,4 @@
-//! Brings copies back from the store: into a log whose disk was replaced or damaged, or beside one for the log of a lost node.
+//! Brings copies back from the store: into a log whose disk was replaced or damaged. [`super::lost`] reads those of a lost node.
 //!
 //! A segment is fetched if its key is alive and the log lacks it, cannot read all of it, or has fewer bytes of the same file. A copy is
 //! read with its key before it takes its place. What lay there is kept, as a `.cut` file.
@@ -26,14 +26,15 @@ use super::{
     },
     reader::LogReader,
     recovery::{self, OpenError},
+    sealer::sealed_file::SealedFile,
     search::Sources,
     segment_name::{LogFileName, SegmentId},
-    verify::verify_segment,
+    verify::{SegmentReport, verify_segment},
 };
 use crate::{
     clock::SharedClock,
     envelope::{FrameFile, Keyring},
-    files::{self, Disk, OsDisk, SharedDisk},
+    files::{self, Disk, SharedDisk},
     limits,
     object_storage::{Objects, StoreError},
 };
@@ -58,6 +59,9 @@ pub enum FetchError {
     /// The log's directory cannot be read.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// Nobody waits for the copies any more.
+    #[error("the fetching was ended")]
+    Stopped,
 }
 
 /// What a fetch did.
@@ -73,6 +77,17 @@ pub struct FetchReport {
     pub without_key: usize,
     /// What could not be fetched, or not all of it, as sentences that name the segment.
     pub lost: Vec<String>,
+}
+
+impl FetchReport {
+    /// Adds what a fetch under another name did.
+    pub fn add(&mut self, other: Self) {
+        self.fetched.extend(other.fetched);
+        self.records += other.records;
+        self.kept += other.kept;
+        self.without_key += other.without_key;
+        self.lost.extend(other.lost);
+    }
 }
 
 impl LogReader {
@@ -105,7 +120,7 @@ impl LogReader {
         for (file, extents) in stored::list_of(objects, node)? {
             segments.entry(file.id).or_default().push((file, extents));
         }
-        let fetch = Fetch { sources: &self.sources, objects, node, disk: &**disk };
+        let fetch = Fetch { sources: &self.sources, objects, node, disk: &**disk, stop: &|| false };
         let mut report = FetchReport::default();
         fetch.clear()?;
         for (id, copies) in segments {
@@ -114,31 +129,16 @@ impl LogReader {
         fetch.clear()?;
         Ok(report)
     }
-
-    /// Mirrors the log of a node that is lost into `dir`, as far as `keyring` opens its copies, and reads it.
-    ///
-    /// # Errors
-    /// As [`Self::fetch_copies`].
-    pub fn of_lost_node(
-        objects: &Objects,
-        node: &str,
-        dir: &Path,
-        keyring: &Arc<Keyring>,
-        clock: &SharedClock,
-        retention: Duration,
-    ) -> Result<(Self, FetchReport), FetchError> {
-        files::create_dir(dir).map_err(io_at(dir))?;
-        let open = || Self::open_with(dir, Arc::clone(keyring), Arc::clone(clock), retention);
-        let report = open()?.fetch_copies(objects, node, &OsDisk::shared())?;
-        Ok((open()?, report))
-    }
 }
 
-struct Fetch<'a> {
-    sources: &'a Sources,
-    objects: &'a Objects,
-    node: &'a str,
-    disk: &'a dyn Disk,
+/// Fetches copies of `node` into the directory of `sources`.
+pub(super) struct Fetch<'a> {
+    pub(super) sources: &'a Sources,
+    pub(super) objects: &'a Objects,
+    pub(super) node: &'a str,
+    pub(super) disk: &'a dyn Disk,
+    /// Asked between two pieces whether nobody waits any more.
+    pub(super) stop: &'a dyn Fn() -> bool,
 }
 
 impl Fetch<'_> {
@@ -151,7 +151,7 @@ impl Fetch<'_> {
     }
 
     /// Removes what a fetch left.
-    fn clear(&self) -> Result<(), FetchError> {
+    pub(super) fn clear(&self) -> Result<(), FetchError> {
         let dir = self.fetching();
         for name in files::if_exists(files::names(&dir)).map_err(io_at(&dir))?.unwrap_or_default() {
             let path = dir.join(name);
@@ -183,22 +183,18 @@ impl Fetch<'_> {
             report.kept += 1;
             return Ok(());
         }
-        // The sealed file first, then the longest file of frames.
-        copies.sort_by_key(|(file, extents)| {
-            (file.form != Form::Sealed, std::cmp::Reverse(extents.end()))
-        });
+        sort(&mut copies);
         // Never fewer records than can be read now, and more than in a file that is whole.
         let least = checked.map_or(0, |own| own.records + u64::from(own.sound)).max(1);
         for (file, extents) in copies {
-            let Some(records) = self.download(file, &extents)? else { continue };
-            if records < least {
-                let path = self.fetching().join(file_name(file).to_string());
-                self.disk.unlink(&path).map_err(io_at(&path))?;
+            let Some(found) = self.download(file, &extents)? else { continue };
+            if !found.sound || found.records < least {
+                self.discard(file)?;
                 continue;
             }
             self.place(file)?;
             report.fetched.push(id.to_string());
-            report.records += records;
+            report.records += found.records;
             if extents.has_gap() {
                 let end = extents.end();
                 report.lost.push(format!(
@@ -216,28 +212,46 @@ impl Fetch<'_> {
         Ok(())
     }
 
-    /// Writes a copy below [`FETCHING`] and reads it with its key. Returns how many records it has; none if it is not whole.
-    fn download(&self, file: CopiedFile, extents: &Extents) -> Result<Option<u64>, FetchError> {
+    /// Writes a copy below [`FETCHING`] and reads it with its key. Returns what it is like; none if it is no file of the log, and then it
+    /// is removed.
+    pub(super) fn download(
+        &self,
+        file: CopiedFile,
+        extents: &Extents,
+    ) -> Result<Option<SegmentReport>, FetchError> {
         let dir = self.fetching();
         self.disk.create_dir(&dir).map_err(io_at(&dir))?;
-        let path = dir.join(file_name(file).to_string());
-        let written = self.write(file, extents, &path)?;
+        let is_whole = self.write(file, extents, &self.fetched(file))?;
         let opened = LogReader::open_with(
             &dir,
             Arc::clone(&self.sources.keyring),
             Arc::clone(&self.sources.clock),
             self.sources.retention,
         )?;
-        let found = opened.sources.catalog.get(file.id).filter(|_| written);
-        let found = found.filter(|found| found.form == file.form);
-        let records = found.and_then(|found| {
-            let report = verify_segment(&opened.sources, &found);
-            report.sound.then_some(report.records)
-        });
-        if records.is_none() {
-            self.disk.unlink(&path).map_err(io_at(&path))?;
-        }
-        Ok(records)
+        let found = opened.sources.catalog.get(file.id);
+        let Some(found) = found.filter(|found| found.form == file.form) else {
+            self.discard(file)?;
+            return Ok(None);
+        };
+        let report = verify_segment(&opened.sources, &found);
+        Ok(Some(SegmentReport { sound: report.sound && is_whole, ..report }))
+    }
+
+    /// Removes a copy below [`FETCHING`].
+    pub(super) fn discard(&self, file: CopiedFile) -> Result<(), FetchError> {
+        let path = self.fetched(file);
+        self.disk.unlink(&path).map_err(io_at(&path))
+    }
+
+    /// A sealed file that was put in its place. None if it cannot be read, or is no sealed one.
+    pub(super) fn sealed(&self, file: CopiedFile) -> Option<SealedFile> {
+        let path = self.sources.catalog.path(file_name(file));
+        let is_sealed = file.form == Form::Sealed;
+        is_sealed.then(|| SealedFile::inspect(&path, file.id).ok()).flatten()
+    }
+
+    fn fetched(&self, file: CopiedFile) -> PathBuf {
+        self.fetching().join(file_name(file).to_string())
     }
 
     /// False if an object is gone.
@@ -249,6 +263,9 @@ impl Fetch<'_> {
             // Objects follow each other. Should two overlap, the bytes of the first count.
             let mut at = end - offset;
             while at < bytes {
+                if (self.stop)() {
+                    return Err(FetchError::Stopped);
+                }
                 let most = at + limits::LOG_COPY_OBJECT_BYTES_MAX as u64;
                 let piece = match self.objects.read(&name, at..most.min(bytes)) {
                     Err(StoreError::Missing) => return Ok(false),
@@ -267,7 +284,7 @@ impl Fetch<'_> {
     }
 
     /// Steps 3 and 4.
-    fn place(&self, file: CopiedFile) -> Result<(), FetchError> {
+    pub(super) fn place(&self, file: CopiedFile) -> Result<(), FetchError> {
         let catalog = &self.sources.catalog;
         for name in [LogFileName::Sealed(file.id), LogFileName::Frames(file.id)] {
             let path = catalog.path(name);
@@ -277,11 +294,17 @@ impl Fetch<'_> {
             let aside = catalog.path(LogFileName::Cut(file.id, bytes));
             self.disk.rename(&path, &aside).map_err(io_at(&path))?;
         }
-        let name = file_name(file);
-        let (from, to) = (self.fetching().join(name.to_string()), catalog.path(name));
+        let (from, to) = (self.fetched(file), catalog.path(file_name(file)));
         self.disk.rename(&from, &to).map_err(io_at(&to))?;
         self.disk.sync_dir(self.log()).map_err(io_at(self.log()))
     }
+}
+
+/// Puts the sealed file first, then the longest file of frames.
+pub(super) fn sort(copies: &mut [(CopiedFile, Extents)]) {
+    copies.sort_by_key(|(file, extents)| {
+        (file.form != Form::Sealed, std::cmp::Reverse(extents.end()))
+    });
 }
 
 const fn file_name(file: CopiedFile) -> LogFileName {
@@ -299,6 +322,6 @@ fn is_beginning_of(own: &Path, (file, extents): &(CopiedFile, Extents)) -> bool 
     })
 }
 
-fn io_at(path: &Path) -> impl FnOnce(io::Error) -> FetchError + '_ {
+pub(super) fn io_at(path: &Path) -> impl FnOnce(io::Error) -> FetchError + '_ {
     move |source| FetchError::Io { path: path.to_owned(), source }
 }

@@ -1,6 +1,7 @@
 //! What is inside frames and beside sealed rows, and names of files, as fuzz targets give them.
 
 use super::{
+    copies::name::ObjectName,
     frames::codec::{FrameDecoder, encode, start_frame},
     sealer::sealed_file::Note,
     segment_name::LogFileName,
@@ -35,6 +36,17 @@ pub fn records(bytes: &[u8]) {
     }
     let name = String::from_utf8_lossy(bytes);
     if let Some(parsed) = LogFileName::parse(&name) {
+        assert!(parsed.to_string() == name, "a name changed");
+    }
+}
+
+/// Reads `bytes` as the name of an object in a store.
+///
+/// # Panics
+/// If a name is read that is another one once it was written.
+pub fn object_name(bytes: &[u8]) {
+    let name = String::from_utf8_lossy(bytes);
+    if let Some(parsed) = ObjectName::parse(&name) {
         assert!(parsed.to_string() == name, "a name changed");
     }
 }

@@ -230,6 +230,15 @@ impl QueryLog {
         }
     }
 
+    /// Deletes copies of other nodes that have expired long ago. Without a store it does nothing. It waits for the store, so call it on a
+    /// thread of its own, each [`limits::LOG_COPY_OTHERS_EVERY`](crate::limits::LOG_COPY_OTHERS_EVERY). It ends early when `stop` returns
+    /// true.
+    pub fn forget_other_copies(&self, stop: &dyn Fn() -> bool) {
+        if let Some(copies) = &self.copies {
+            copies.forget_others(&self.shared.sources, stop);
+        }
+    }
+
     /// How it stands with the copies. None without a store. Waits for nothing.
     pub fn copy_figures(&self) -> Option<CopyFigures> {
         self.copies.as_ref().map(|copies| copies.figures(&self.shared.sources))

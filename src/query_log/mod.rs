@@ -33,6 +33,7 @@
 //! | [`verify`] | damaged, missing and expired files |
 //! | `retention` | expiry |
 //! | [`copies`], `fetch` | copies in an object store, and back |
+//! | [`lost`] | the log of a lost node, read from its copies |
 //! | `durations`, `figures`, `volume` | what metrics show; bytes on the disk |
 //! | `log`, `reader` | the writing and the reading side, as other modules use them |
 
@@ -52,6 +53,7 @@ pub mod fuzz;
 mod json;
 mod log;
 mod log_clock;
+mod lost;
 mod reader;
 mod record;
 mod recovery;
@@ -79,6 +81,7 @@ pub use flips::{
 };
 pub use frames::append_ack::{AppendAck, AppendError};
 pub use log::{LogOptions, QueryLog};
+pub use lost::{LostLog, LostLogError, LostLogs, LostRows};
 pub use reader::{LogReader, SegmentSummary};
 pub use record::{LogRow, LookupRecord, Record, RefusalCount};
 pub use recovery::{OpenError, RecoveryReport};

@@ -163,13 +163,14 @@ impl Answer for SearchRequest {
         let has_more = rows.next().transpose()?.is_some();
         audited.add(found.len() as u64);
         audited.finish();
-        let Outcome { passed_over, missing } = rows.outcome();
+        let Outcome { passed_over, missing, from_store } = rows.outcome();
         Ok(Page {
             records: found,
             next_cursor: last.filter(|_| has_more),
             damaged: passed_over.damaged,
             unreadable_segments: passed_over.unreadable_segments,
             missing: missing.unwrap_or_default(),
+            from_store,
             hidden_until: records.hidden_until(),
         })
     }

@@ -20,6 +20,6 @@ mod tail;
 mod why;
 
 pub use call::{Answer, Reading, Rows, Stop};
-pub use outcome::{DAMAGED, MISSING, Outcome, RECORDS, UNREADABLE_SEGMENTS};
+pub use outcome::{DAMAGED, FROM_STORE, MISSING, Outcome, RECORDS, UNREADABLE_SEGMENTS};
 pub use records::{DataFiles, ReadingError, Records};
 pub use tail::{Follower, follow};

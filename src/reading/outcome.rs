@@ -1,6 +1,11 @@
 //! What an answer of rows lacks, and how its trailers say so.
 
-use crate::{query_log::SearchOutcome, timeline::MissingNode};
+use serde::Serialize;
+
+use crate::{
+    query_log::SearchOutcome,
+    timeline::{MissingNode, NodeFromStore},
+};
 
 /// The trailer with the number of records.
 pub const RECORDS: &str = "dispatchd-records";
@@ -10,6 +15,8 @@ pub const DAMAGED: &str = "dispatchd-damaged";
 pub const UNREADABLE_SEGMENTS: &str = "dispatchd-unreadable-segments";
 /// The trailer with the nodes whose part is missing: JSON, a list of [`MissingNode`]. Only in a cluster.
 pub const MISSING: &str = "dispatchd-missing";
+/// The trailer with the nodes whose part was read from the object store: JSON, a list of [`NodeFromStore`]. Only in a cluster.
+pub const FROM_STORE: &str = "dispatchd-from-store";
 
 /// What an answer lacks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,15 +25,28 @@ pub struct Outcome {
     pub passed_over: SearchOutcome,
     /// The nodes whose part is missing. None if the answer is of one node alone.
     pub missing: Option<Vec<MissingNode>>,
+    /// The nodes whose part was read from their copies in the object store.
+    pub from_store: Vec<NodeFromStore>,
 }
 
 impl From<SearchOutcome> for Outcome {
     fn from(passed_over: SearchOutcome) -> Self {
-        Self { passed_over, missing: None }
+        Self { passed_over, missing: None, from_store: Vec::new() }
     }
 }
 
 impl Outcome {
+    /// Of an answer over all nodes.
+    pub(super) fn gathered(
+        passed_over: SearchOutcome,
+        mut missing: Vec<MissingNode>,
+        mut from_store: Vec<NodeFromStore>,
+    ) -> Self {
+        missing.sort_by(|one, other| one.node.cmp(&other.node));
+        from_store.sort_by(|one, other| one.node.cmp(&other.node));
+        Self { passed_over, missing: Some(missing), from_store }
+    }
+
     /// The nodes whose part is missing.
     pub fn missing(&self) -> &[MissingNode] {
         self.missing.as_deref().unwrap_or_default()
@@ -40,40 +60,67 @@ impl Outcome {
             Some(text) => Some(serde_json::from_str(text).ok()?),
             None => None,
         };
-        Some(Self { passed_over: SearchOutcome { damaged, unreadable_segments }, missing })
+        let from_store = match trailer(FROM_STORE) {
+            Some(text) => serde_json::from_str(text).ok()?,
+            None => Vec::new(),
+        };
+        let passed_over = SearchOutcome { damaged, unreadable_segments };
+        Some(Self { passed_over, missing, from_store })
     }
 
-    /// The trailer that names nodes: text of a header, whatever the reasons say.
-    pub fn missing_trailer(&self) -> Option<String> {
-        let json = serde_json::to_string(self.missing.as_ref()?).ok()?;
-        let escaped = |c: char| match c {
-            ' '..='~' => c.to_string(),
-            // Only inside of strings of JSON, where it means the character.
-            c => c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect(),
-        };
-        Some(json.chars().map(escaped).collect())
+    /// The trailers that name nodes: text of a header, whatever the reasons say.
+    pub fn node_trailers(&self) -> Vec<(&'static str, String)> {
+        let Some(missing) = &self.missing else { return Vec::new() };
+        let both = [(MISSING, plain_json(missing)), (FROM_STORE, plain_json(&self.from_store))];
+        both.into_iter().filter_map(|(name, text)| Some((name, text?))).collect()
     }
+}
+
+/// JSON in plain characters.
+fn plain_json(list: &impl Serialize) -> Option<String> {
+    let json = serde_json::to_string(list).ok()?;
+    let escaped = |c: char| match c {
+        ' '..='~' => c.to_string(),
+        // Only inside of strings of JSON, where it means the character.
+        c => c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect(),
+    };
+    Some(json.chars().map(escaped).collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Timestamp;
 
     #[test]
     fn trailers_say_what_is_missing_in_plain_characters() {
         let node =
             MissingNode { node: "c".into(), why: "no answer: „weg“ 🙂 \"x\"\n".into() };
         let passed_over = SearchOutcome { damaged: 2, unreadable_segments: 0 };
-        for missing in [None, Some(vec![]), Some(vec![node])] {
-            let outcome = Outcome { passed_over, missing };
-            let missing = outcome.missing_trailer();
-            let is_plain = |text: &String| text.chars().all(|c| (' '..='~').contains(&c));
-            assert!(missing.as_ref().is_none_or(is_plain), "{missing:?}");
+        let stored = NodeFromStore {
+            node: "d".into(),
+            why: "weg …".into(),
+            until: Some(Timestamp::from_secs(1_795_420_800)),
+            complete: true,
+            gaps: vec!["0000498728-000001".into()],
+        };
+        let gathered = |missing: &[MissingNode], from_store: &[NodeFromStore]| {
+            Outcome::gathered(passed_over, missing.to_vec(), from_store.to_vec())
+        };
+        let outcomes = [
+            Outcome::from(passed_over),
+            gathered(&[], &[]),
+            gathered(&[node.clone()], &[]),
+            gathered(&[node], &[stored]),
+        ];
+        for outcome in outcomes {
+            let trailers = outcome.node_trailers();
+            let is_plain = |text: &str| text.chars().all(|c| (' '..='~').contains(&c));
+            assert!(trailers.iter().all(|(_, text)| is_plain(text)), "{trailers:?}");
             let read = Outcome::of_trailers(|name| match name {
                 DAMAGED => Some("2"),
                 UNREADABLE_SEGMENTS => Some("0"),
-                MISSING => missing.as_deref(),
-                _ => None,
+                name => trailers.iter().find(|it| it.0 == name).map(|it| it.1.as_str()),
             });
             assert_eq!(read, Some(outcome));
         }

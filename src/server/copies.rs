@@ -5,26 +5,50 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use anyhow::Context as _;
+
+use super::store_names::StoreNames;
 use crate::{
-    cluster::{HourKeys, Identity},
-    query_log::{self, CopyOptions, MayCopy},
+    clock::SharedClock,
+    cluster::{HourKeys, LostNodes},
+    config::Config,
+    files,
+    query_log::{self, CopyOptions, LostLogs, MayCopy},
 };
 
-/// The node's name in the store, on a machine that shares its directory with no other.
-const SINGLE: &str = "single";
+/// The directory, in that of the data, for what is fetched of lost nodes' logs.
+const LOST: &str = "lost";
 
 /// The options of copying for the data directory `data`. None if the configuration names no store.
 ///
 /// # Errors
-/// If the file that says which node of a cluster this is cannot be read.
+/// If a file that says what this machine is named in the store cannot be read.
 pub fn copy_options(
     config: &query_log::Config,
     data: &Path,
     may_copy: MayCopy,
 ) -> anyhow::Result<Option<CopyOptions>> {
-    let identity = Identity::read(data)?;
-    let node = identity.map_or_else(|| SINGLE.to_owned(), |identity| identity.store_name());
-    Ok(CopyOptions::of(config, node, may_copy))
+    Ok(CopyOptions::of(config, StoreNames::read(data)?.in_order(), may_copy))
+}
+
+/// The logs of nodes that are lost, by way of a directory that is empty between two runs. None if the configuration names no store.
+///
+/// # Errors
+/// If the directory cannot be emptied.
+pub(super) fn lost_nodes(
+    config: &Config,
+    clock: &SharedClock,
+    keys: &HourKeys,
+) -> anyhow::Result<Option<LostNodes>> {
+    let data = &config.server.data;
+    let (dir, reserve, clock) = (data.join(LOST), config.server.disk_reserve, Arc::clone(clock));
+    let Some(copies) = copy_options(&config.log, data, Arc::new(|_| true))? else {
+        files::remove_tree(&dir).with_context(|| dir.display().to_string())?;
+        return Ok(None);
+    };
+    let logs = LostLogs::open(&copies, dir.clone(), reserve, clock, config.log.retention)
+        .with_context(|| dir.display().to_string())?;
+    Ok(Some(LostNodes::new(logs, keys.clone())))
 }
 
 /// The hours of this node that may be copied: those whose keys another node of the cluster holds, if there is another one. A copy of another

@@ -41,6 +41,7 @@ mod notify;
 mod recorded;
 mod services;
 mod space;
+mod store_names;
 mod ticks;
 mod tls;
 
@@ -337,6 +338,9 @@ impl Server {
             modules.audit.close();
             modules.log.close();
             ticks::last_copies(&modules.log);
+            if let Some(lost) = &modules.lost {
+                lost.clear();
+            }
             ticks::save_clock(&directory.clock);
         };
         let closed = spawn_blocking(close).await.is_ok();

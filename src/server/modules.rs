@@ -6,14 +6,15 @@ use anyhow::Context as _;
 use zeroize::Zeroizing;
 
 use super::{
-    copies::{HeldHours, copy_options},
+    copies::{HeldHours, copy_options, lost_nodes},
     node::NodeParts,
     space::RegistrySpace,
+    store_names::StoreNames,
 };
 use crate::{
     audit::Audit,
     clock::{SharedClock, TrustedClock},
-    cluster::{HourKeys, MemberKeyFiles, MemberKeyrings},
+    cluster::{HourKeys, LostNodes, MemberKeyFiles, MemberKeyrings},
     config::Config,
     dispatch::Dispatch,
     envelope::KeyFiles,
@@ -53,6 +54,8 @@ pub(super) struct Modules {
     pub(super) fence: Option<Fence>,
     /// This node, if it is one of a cluster.
     pub(super) node: Option<ClusterNode>,
+    /// The logs of its cluster's lost nodes, if they are copied.
+    pub(super) lost: Option<LostNodes>,
 }
 
 impl Modules {
@@ -138,10 +141,12 @@ pub(super) fn open(
         .context("opening the delivery of codes")?;
     let deliveries = routes.pauses();
     let codes = routes.codes_sent();
+    let mut lost = None;
     let node = match node {
         Some((member, Some(parts))) => {
             let hour_keys = open_hour_keys(config, clock, keys_disk, &log, &parts)?;
             held.set(hour_keys.clone());
+            lost = lost_nodes(config, clock, &hour_keys)?;
             Some(parts.node(&member, &registry, clock, &key, hour_keys))
         }
         _ => None,
@@ -176,6 +181,7 @@ pub(super) fn open(
         dispatch,
         fence,
         node,
+        lost,
     })
 }
 
@@ -189,6 +195,9 @@ fn open_log(
 ) -> anyhow::Result<QueryLog> {
     let data = &config.server.data;
     let keys = KeyFiles::new(&data.join("keys"), config.keys.root_key.as_deref());
+    if config.log.store.is_on() {
+        StoreNames::read(data)?.note(keys_disk)?;
+    }
     let may_copy = held.map_or_else(|| Arc::new(|_| true) as MayCopy, HeldHours::may_copy);
     let options = LogOptions {
         copies: copy_options(&config.log, data, may_copy)?,

@@ -55,6 +55,7 @@ impl Services {
         let log = modules.log.clone();
         let records = Records::of_server(log, audit, dispatch, hour_keys, Arc::clone(&clock));
         let others = modules.node.as_ref().map(|node| Others::new(node.peers.clone()));
+        let others = others.map(|others| others.with_lost(modules.lost.clone()));
         let records = records.in_cluster(others);
         let operators = Arc::clone(&modules.operators);
         let require_case = config.operators.require_case;

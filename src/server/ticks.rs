@@ -62,10 +62,14 @@ pub(super) fn spawn(
         }
     });
     let (log, audit, node) = (modules.log.clone(), modules.audit.clone(), modules.node.clone());
+    let lost = modules.lost.clone();
     spawn_tick(shutdown, "retention", RETENTION_TICK, move || {
         retention(&log, &audit);
         if let Some(node) = &node {
             hour_keys_of_others(node);
+        }
+        if let Some(lost) = &lost {
+            lost.tick();
         }
     });
     let (log, stop) = (modules.log.clone(), shutdown.clone());
@@ -92,8 +96,14 @@ pub(super) fn spawn(
 
 /// Copies the log to its object store.
 pub(super) fn spawn_copies(shutdown: &Shutdown, log: &QueryLog, interval: Duration) {
+    let of_others = log.clone();
     let (log, stop) = (log.clone(), shutdown.clone());
     spawn_tick(shutdown, "log-copies", interval, move || log.copy(&|| stop.is_stopping()));
+    let (log, stop) = (of_others, shutdown.clone());
+    let every = limits::LOG_COPY_OTHERS_EVERY;
+    spawn_tick(shutdown, "other-copies", every, move || {
+        log.forget_other_copies(&|| stop.is_stopping());
+    });
 }
 
 /// Copies what a stopped log has not copied yet.

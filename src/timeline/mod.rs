@@ -44,7 +44,7 @@ mod verdict;
 mod walk;
 
 pub use entry::{ChangeEntry, ChangeRef, Entry, LookupsEntry};
-pub use node_log::{IsOver, MissingNode, NodeLog, NodeLogError, NodeRows, OwnLog};
+pub use node_log::{IsOver, MissingNode, NodeFromStore, NodeLog, NodeLogError, NodeRows, OwnLog};
 pub use question::{Detail, Question};
 pub use read::{Logs, read};
 pub use summary::{Holder, Source, Summary, SummaryKind};

@@ -9,7 +9,7 @@ use super::{
     change_order::{self, Recorded},
     entry::Entry,
     interleave::Interleave,
-    node_log::{IsOver, MissingNode, NodeLog, NodeLogError, NodeRows},
+    node_log::{IsOver, MissingNode, NodeFromStore, NodeLog, NodeLogError, NodeRows},
     question::{Question, STEP},
     summary::Summary,
     walk::Timeline,
@@ -57,6 +57,8 @@ struct Parts<'a> {
     outcome: SearchOutcome,
     /// Why it gives no more.
     missing: Option<String>,
+    /// How far its copies reach, if rows came from there.
+    from_store: Option<NodeFromStore>,
 }
 
 impl<'a> Parts<'a> {
@@ -72,6 +74,7 @@ impl<'a> Parts<'a> {
             is_over: Arc::clone(is_over),
             outcome: SearchOutcome::default(),
             missing: None,
+            from_store: None,
         }
     }
 
@@ -80,7 +83,16 @@ impl<'a> Parts<'a> {
             let SearchOutcome { damaged, unreadable_segments } = rows.outcome();
             self.outcome.damaged += damaged;
             self.outcome.unreadable_segments += unreadable_segments;
+            add(&mut self.from_store, rows.from_store());
         }
+    }
+}
+
+fn add(all: &mut Option<NodeFromStore>, found: Option<NodeFromStore>) {
+    match (all, found) {
+        (_, None) => {}
+        (Some(all), Some(found)) => all.add(found),
+        (all, found) => *all = found,
     }
 }
 
@@ -111,12 +123,13 @@ impl Iterator for Parts<'_> {
 /// The log of this node and those of the others.
 pub type Logs<'a> = (&'a dyn NodeLog, &'a [Box<dyn NodeLog>]);
 
-/// The logs of the nodes that answer, in the order of their names, and the names of the others.
+/// The logs of the nodes that can be read, in the order of their names, and what is known of the others.
 struct Nodes<'a> {
     own: &'a dyn NodeLog,
     is_alone: bool,
     logs: Vec<&'a dyn NodeLog>,
     missing: BTreeMap<String, String>,
+    from_store: BTreeMap<String, Option<NodeFromStore>>,
     is_over: IsOver,
 }
 
@@ -127,7 +140,8 @@ impl<'a> Nodes<'a> {
             logs.push(log.as_ref());
         }
         logs.sort_by_key(|log| log.node());
-        Self { own, is_alone: others.is_empty(), logs, missing: BTreeMap::new(), is_over }
+        let (missing, from_store) = (BTreeMap::new(), BTreeMap::new());
+        Self { own, is_alone: others.is_empty(), logs, missing, from_store, is_over }
     }
 
     fn read(
@@ -138,10 +152,16 @@ impl<'a> Nodes<'a> {
         Parts::new(log, parts, &self.is_over)
     }
 
-    fn note(&mut self, log: &dyn NodeLog, missing: Option<String>) {
+    fn note(
+        &mut self,
+        log: &dyn NodeLog,
+        missing: Option<String>,
+        from_store: Option<NodeFromStore>,
+    ) {
         if let Some(why) = missing {
             self.missing.entry(log.node().to_owned()).or_insert(why);
         }
+        add(self.from_store.entry(log.node().to_owned()).or_default(), from_store);
     }
 
     /// What each node recorded of changes to the handle, in all of its log: a node may record a change hours after another one. Leaves
@@ -157,12 +177,12 @@ impl<'a> Nodes<'a> {
                     list.push((change.id, row.at));
                 }
             }
-            let missing = rows.missing;
+            let (missing, from_store) = (rows.missing, rows.from_store);
             if missing.is_none() {
                 lists.push(list);
                 logs.push(log);
             }
-            self.note(log, missing);
+            self.note(log, missing, from_store);
         }
         self.logs = logs;
         Ok(lists)
@@ -192,13 +212,15 @@ impl<'a> Nodes<'a> {
         for part in rows.nodes() {
             outcome.damaged += part.outcome.damaged;
             outcome.unreadable_segments += part.outcome.unreadable_segments;
-            self.note(part.log, part.missing.clone());
+            self.note(part.log, part.missing.clone(), part.from_store.clone());
         }
         outcome
     }
 
-    fn into_missing(self) -> Vec<MissingNode> {
-        self.missing.into_iter().map(|(node, why)| MissingNode { node, why }).collect()
+    /// The nodes of which rows are missing, and those whose copies were read.
+    fn into_gone(self) -> (Vec<MissingNode>, Vec<NodeFromStore>) {
+        let missing = self.missing.into_iter().map(|(node, why)| MissingNode { node, why });
+        (missing.collect(), self.from_store.into_values().flatten().collect())
     }
 }
 
@@ -281,8 +303,8 @@ pub fn read(
     if timeline.needs_bulk_imports_for(present.as_deref()) {
         timeline.set_bulk_imports(nodes.bulk_imports()?);
     }
-    let missing = nodes.into_missing();
-    let summary = timeline.finish(present.as_deref(), missing, &mut out);
+    let gone = nodes.into_gone();
+    let summary = timeline.finish(present.as_deref(), gone, &mut out);
     let omitted = entries.offer(&mut out).then(|| entries.finish()).flatten();
     Ok(omitted.map(|omitted| Summary { omitted, damaged, unreadable_segments, ..summary }))
 }

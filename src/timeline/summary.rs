@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use super::{
     entry::{ChangeRef, Entry, is_default},
-    node_log::MissingNode,
+    node_log::{MissingNode, NodeFromStore},
     phrasing::Evidence,
     spelling::State,
     stale_askers::GivenAnswer,
@@ -107,6 +107,9 @@ pub struct Summary {
     /// Nodes of the cluster of which records are missing; absent if none.
     #[serde(default, skip_serializing_if = "is_default")]
     pub missing: Vec<MissingNode>,
+    /// Nodes of the cluster that are gone and whose records were read from their copies in the object store; absent if none.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub from_store: Vec<NodeFromStore>,
 }
 
 /// An asker who may still go by an answer that is wrong by now.

@@ -2,7 +2,7 @@
 
 use super::{
     entry::Entry,
-    node_log::MissingNode,
+    node_log::{MissingNode, NodeFromStore},
     phrasing::{Evidence, colour, date_time},
     spelling::State,
     stale_askers::GivenAnswer,
@@ -19,11 +19,12 @@ use crate::{
 impl Timeline {
     /// No more rows: appends what is still open and says what it comes to. `present` is what the registry says of each
     /// spelling, in the order of [`Question::spellings`](super::Question::spellings). Without it, and for a moment that is
-    /// past, the log has to do. `missing` are the nodes of which rows are missing.
+    /// past, the log has to do. The nodes in `gone` are those of which rows are missing, and
+    /// those whose rows were copied.
     pub fn finish(
         mut self,
         present: Option<&[Preview]>,
-        missing: Vec<MissingNode>,
+        gone: (Vec<MissingNode>, Vec<NodeFromStore>),
         out: &mut Vec<Entry>,
     ) -> Summary {
         self.close(out);
@@ -31,7 +32,7 @@ impl Timeline {
         let moment = self.moment.take();
         let moment = moment.or_else(|| present.and_then(|all| self.moment_of_registry(all)));
         let at = self.past.unwrap_or(self.now);
-        self.summary(&moment.unwrap_or_else(|| self.moment_at(at)), present, missing)
+        self.summary(&moment.unwrap_or_else(|| self.moment_at(at)), present, gone)
     }
 
     /// What a stranger would be told of the spelling at `place`, as the log shows it.
@@ -83,8 +84,9 @@ impl Timeline {
         &self,
         moment: &Moment,
         present: Option<&[Preview]>,
-        missing: Vec<MissingNode>,
+        (missing, from_store): (Vec<MissingNode>, Vec<NodeFromStore>),
     ) -> Summary {
+        let is_part = !missing.is_empty() || from_store.iter().any(|node| !node.complete);
         let reason = moment.reasons.first().copied().flatten().map(|(reason, _)| reason);
         let from = if present.is_some() { Source::Registry } else { Source::Log };
         let (held, holders_at_least) = &moment.held;
@@ -103,7 +105,7 @@ impl Timeline {
             since_at_latest: moment.since.is_some_and(|state| !state.is_exact),
             live_until: present.and_then(<[_]>::first).and_then(|now| now.live_until),
             because: moment.evidence.because.clone(),
-            sentence: self.headline(moment, reason, from, !missing.is_empty()),
+            sentence: self.headline(moment, reason, from, is_part),
             last_change: self.last_change.as_ref().map(|it| self.change_entry(it, false)),
             last_lookup: self.last_lookup(),
             holders: listed.map(|answer| self.holder(answer)).collect(),
@@ -115,6 +117,7 @@ impl Timeline {
             damaged: 0,
             unreadable_segments: 0,
             missing,
+            from_store,
         }
     }
 

@@ -17,13 +17,13 @@ use crate::{
 };
 
 /// A server that speaks the protocol of S3, with one bucket.
-struct S3 {
+pub(crate) struct S3 {
     child: Child,
-    url: String,
+    pub(crate) url: String,
 }
 
 impl S3 {
-    async fn start(folder: &Path) -> Self {
+    pub(crate) async fn start(folder: &Path) -> Self {
         let port = own_port();
         let log = fs::File::create(folder.join("moto.log")).unwrap();
         let mut moto = python_tool("moto_server");
@@ -54,7 +54,7 @@ impl Drop for S3 {
 }
 
 /// A key of the store, as no real one is.
-fn key_file(folder: &Path) -> String {
+pub(crate) fn key_file(folder: &Path) -> String {
     use std::os::unix::fs::PermissionsExt as _;
     let path = folder.join("store.key");
     fs::write(&path, "[default]\naws_access_key_id = test\naws_secret_access_key = s3cret\n")
@@ -69,7 +69,7 @@ async fn lag(server: &Server) -> f64 {
     line.unwrap().parse().unwrap()
 }
 
-async fn until_copied(server: &Server) {
+pub(crate) async fn until_copied(server: &Server) {
     let began = Instant::now();
     while lag(server).await > 0.0 {
         assert!(began.elapsed() < PATIENCE, "{}", server.output());

@@ -8,6 +8,7 @@ use clap::{Args, ValueHint};
 use crate::{
     cli::note::note,
     cli::{config::ConfigFile, errors::UsageError, source::clock_of, text::counted},
+    clock::SharedClock,
     envelope::KeyFiles,
     files::{self, DataDirectory, OsDisk},
     query_log::{FetchReport, LogReader},
@@ -33,13 +34,19 @@ impl Fetch {
             return Err(UsageError(why.to_owned()).into());
         };
         let _directory = DataDirectory::open(&self.data)?;
-        let clock = Arc::new(clock_of(&self.data, &config)?);
+        let clock: SharedClock = Arc::new(clock_of(&self.data, &config)?);
         let keys = KeyFiles::new(&self.data.join("keys"), config.keys.root_key.as_deref());
         let log = self.data.join("log");
         files::create_dir(&log).with_context(|| log.display().to_string())?;
-        let reader = LogReader::open_read_only(&log, keys, clock, config.log.retention)?;
+        let retention = config.log.retention;
+        let reader = LogReader::open_read_only(&log, keys, clock.clone(), retention)?;
         let objects = (options.open)().context("log.store")?;
-        let report = reader.fetch_copies(&objects, &options.node, &OsDisk::shared())?;
+        let mut report = reader.fetch_copies(&objects, &options.node, &OsDisk::shared())?;
+        // What was copied under another name may be all that there is of an hour.
+        for name in &options.former {
+            let reader = LogReader::open_with(&log, reader.keyring(), clock.clone(), retention)?;
+            report.add(reader.fetch_copies(&objects, name, &OsDisk::shared())?);
+        }
         print(&report);
         if !report.lost.is_empty() {
             bail!("not everything could be fetched");

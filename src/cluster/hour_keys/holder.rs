@@ -306,6 +306,12 @@ impl HourKeys {
         self.shared.members.get(node)
     }
 
+    /// The nodes of whose hours this one holds keys, those included that were removed.
+    pub(in crate::cluster) fn held_nodes(&self) -> Vec<NodeId> {
+        let all = self.shared.members.all().into_iter();
+        all.filter(|(_, keyring)| !keyring.hours().is_empty()).map(|(node, _)| node).collect()
+    }
+
     /// The keyrings of all other nodes' hours.
     #[cfg(test)]
     pub(super) fn keyrings(&self) -> &MemberKeyrings {

@@ -4,7 +4,8 @@
 //! Trailers follow the last line (RFC 9110 section 6.5, to clients that send `TE: trailers`): the number of lines and
 //! what could not be read, which is known only then. A client without trailers still detects a broken answer: the last
 //! chunk of the chunked body is missing (RFC 9112 section 8). A browser cannot take trailers. If an answer over all
-//! nodes of a cluster lacks the part of one, such a client gets a last line of the kind `missing`.
+//! nodes of a cluster lacks the part of one, such a client gets a last line of the kind `missing`, and one of the kind `from_store`
+//! for each node whose part comes from its copies.
 
 use std::{
     io,
@@ -24,7 +25,7 @@ use tokio::{runtime::Handle, sync::mpsc};
 
 use super::places::Place;
 use crate::{
-    api::{MissingNode, Row},
+    api::Row,
     audit::Audited,
     background, limits,
     reading::{self, Outcome, Reading, Stop},
@@ -39,12 +40,11 @@ const NDJSON: &str = "application/x-ndjson";
 const RECORDS: HeaderName = HeaderName::from_static(reading::RECORDS);
 const DAMAGED: HeaderName = HeaderName::from_static(reading::DAMAGED);
 const UNREADABLE_SEGMENTS: HeaderName = HeaderName::from_static(reading::UNREADABLE_SEGMENTS);
-const MISSING: HeaderName = HeaderName::from_static(reading::MISSING);
 const TRAILERS: HeaderValue =
     HeaderValue::from_static("dispatchd-records, dispatchd-damaged, dispatchd-unreadable-segments");
 /// Those of an answer over all nodes of a cluster.
 const GATHERED_TRAILERS: HeaderValue = HeaderValue::from_static(
-    "dispatchd-records, dispatchd-damaged, dispatchd-unreadable-segments, dispatchd-missing",
+    "dispatchd-records, dispatchd-damaged, dispatchd-unreadable-segments, dispatchd-missing, dispatchd-from-store",
 );
 
 /// What a client takes.
@@ -112,10 +112,13 @@ impl Writer {
         self.runtime.block_on(sending).is_ok()
     }
 
-    /// The answer is complete. A client that takes no trailers gets a line for each node whose part is missing.
+    /// The answer is complete. A client that takes no trailers gets a line for each node that is gone.
     fn end(mut self, outcome: Outcome) {
         if !self.takes_trailers {
-            outcome.missing().iter().for_each(|node| self.chunk.extend(missing_line(node)));
+            let missing = outcome.missing().iter().flat_map(|node| line("missing", node));
+            self.chunk.extend(missing);
+            let from_store = outcome.from_store.iter();
+            self.chunk.extend(from_store.flat_map(|node| line("from_store", node)));
         }
         if self.chunk.is_empty() || self.send() {
             self.hand_over(Piece::Whole(outcome));
@@ -123,16 +126,16 @@ impl Writer {
     }
 }
 
-/// The last line for a client that takes no trailers.
-fn missing_line(missing: &MissingNode) -> Vec<u8> {
+/// A last line for a client that takes no trailers.
+fn line(kind: &'static str, node: &impl Serialize) -> Vec<u8> {
     #[derive(Serialize)]
-    struct Line<'a> {
+    struct Line<'a, T> {
         kind: &'static str,
         #[serde(flatten)]
-        missing: &'a MissingNode,
+        node: &'a T,
     }
-    let line = serde_json::to_vec(&Line { kind: "missing", missing });
-    [line.expect("two texts have a JSON form"), b"\n".to_vec()].concat()
+    let line = serde_json::to_vec(&Line { kind, node });
+    [line.expect("texts and an instant have a JSON form"), b"\n".to_vec()].concat()
 }
 
 /// Streams the rows of `reading`, read on a thread of its own, of the lowest priority: lookups go first. If something cannot
@@ -210,7 +213,9 @@ fn trailers((lines, outcome): &End) -> HeaderMap {
         (DAMAGED, passed_over.damaged.into()),
         (UNREADABLE_SEGMENTS, passed_over.unreadable_segments.into()),
     ]);
-    let missing = outcome.missing_trailer().and_then(|text| HeaderValue::from_str(&text).ok());
-    trailers.extend(missing.map(|missing| (MISSING, missing)));
+    for (name, text) in outcome.node_trailers() {
+        let text = HeaderValue::from_str(&text).ok();
+        trailers.extend(text.map(|text| (HeaderName::from_static(name), text)));
+    }
     trailers
 }

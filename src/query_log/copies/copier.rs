@@ -1,4 +1,4 @@
-//! One round: open and check the store, list it, delete what has expired, copy what is new.
+//! One round: open and check the store, list what this node has there, delete what has expired, copy what is new.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -11,9 +11,9 @@ use std::{
 };
 
 use super::{
-    expiry::{expired, is_expired_elsewhere},
+    expiry::expired,
     name::{CopiedFile, probe},
-    stored::{self, Stored},
+    stored::{self, Extents, Stored},
 };
 use crate::{
     clock::Hour,
@@ -37,6 +37,8 @@ pub struct CopyOptions {
     pub open: OpenStore,
     /// What the names of this node's objects begin with. No other node has the same, also not later.
     pub node: String,
+    /// What they began with before, as long as this machine was another node, or none.
+    pub former: Vec<String>,
     /// How often new bytes are copied.
     pub interval: Duration,
     /// Which hours may be copied.
@@ -45,11 +47,16 @@ pub struct CopyOptions {
 
 impl CopyOptions {
     /// The ones of the configuration. None if it names no store.
-    pub fn of(config: &Config, node: String, may_copy: MayCopy) -> Option<Self> {
+    pub fn of(
+        config: &Config,
+        (node, former): (String, Vec<String>),
+        may_copy: MayCopy,
+    ) -> Option<Self> {
         let (store, interval) = (config.store.clone(), config.copy_interval);
         store.is_on().then(|| Self {
             open: Arc::new(move || Objects::open(&store)),
             node,
+            former,
             interval,
             may_copy,
         })
@@ -67,6 +74,8 @@ pub(crate) struct Copies {
     pub(super) options: CopyOptions,
     /// Locked for a whole round, which waits for the store. Only rounds take it.
     pub(super) work: Mutex<Work>,
+    /// Locked while other nodes' objects are listed and deleted. Copying does not wait for it.
+    pub(super) others: Mutex<Others>,
     /// Locked for moments.
     pub(super) progress: Mutex<Progress>,
     pub(super) counts: Counts,
@@ -79,17 +88,34 @@ pub(super) struct Work {
     pub(super) objects: Option<Objects>,
     /// This node's files in the store: as of the last listing, and what was created and deleted since.
     pub(super) stored: Stored,
-    /// Objects of other nodes that have expired.
-    pub(super) expired_elsewhere: Vec<String>,
+    /// The files under each former name: as of the last listing, and what was deleted since.
+    pub(super) former: BTreeMap<String, Stored>,
     /// By the boot clock.
     listed_at: Option<Duration>,
     /// The files of the log whose head was read.
     pub(super) seen: HashMap<(SegmentId, Form), SeenFile>,
-    /// Files of which an object holds other bytes, and where it begins. Tried again after the next listing.
-    pub(super) conflicts: BTreeMap<CopiedFile, u64>,
+    /// Files of which an object holds other bytes.
+    pub(super) conflicts: BTreeMap<CopiedFile, Conflict>,
     failures: u32,
     /// By the boot clock.
     retry_at: Duration,
+}
+
+/// An object that holds other bytes than the log.
+#[derive(Clone, Copy)]
+pub(super) struct Conflict {
+    /// Where in the file it begins.
+    pub(super) offset: u64,
+    /// Whether the store was listed since: then it is tried again.
+    pub(super) is_due: bool,
+}
+
+impl Work {
+    /// How many bytes of a file are in the store from its start on, as the log has them.
+    pub(super) fn copied(&self, file: CopiedFile) -> u64 {
+        let end = self.stored.get(&file).map_or(0, Extents::end);
+        self.conflicts.get(&file).map_or(end, |conflict| end.min(conflict.offset))
+    }
 }
 
 /// A file of the log.
@@ -100,6 +126,14 @@ pub(super) struct SeenFile {
     pub(super) bytes: u64,
 }
 
+/// What is remembered of other nodes' objects.
+#[derive(Default)]
+pub(super) struct Others {
+    pub(super) objects: Option<Objects>,
+    /// When all that was due was deleted, by the boot clock.
+    pub(super) done_at: Option<Duration>,
+}
+
 /// What is known outside of a round.
 pub(super) struct Progress {
     /// Records of each segment that are in the store, in either form.
@@ -108,6 +142,8 @@ pub(super) struct Progress {
     pub(super) caught_up_at: Duration,
     /// Objects of expired hours that are not deleted yet.
     pub(super) expired: u64,
+    /// The same of other nodes.
+    pub(super) expired_elsewhere: u64,
     pub(super) conflicts: u64,
     pub(super) health: Health,
 }
@@ -135,11 +171,13 @@ impl Copies {
             records: BTreeMap::new(),
             caught_up_at: started_at,
             expired: 0,
+            expired_elsewhere: 0,
             conflicts: 0,
             health: Health::Unknown,
         };
-        let (work, progress) = (Mutex::default(), Mutex::new(progress));
-        Self { options, work, progress, counts: Counts::default() }
+        let (work, others) = (Mutex::default(), Mutex::default());
+        let progress = Mutex::new(progress);
+        Self { options, work, others, progress, counts: Counts::default() }
     }
 
     /// Copies what is committed and deletes what has expired. After failures it pauses: then it does nothing. It ends early, between two
@@ -173,10 +211,11 @@ impl Copies {
             }
         }
         let is_expired = expired(sources);
-        let own = work.stored.iter().filter(|(file, _)| is_expired(file.id.hour));
-        let own: usize = own.map(|(_, extents)| extents.each().count()).sum();
+        let all = work.stored.iter().chain(work.former.values().flatten());
+        let due = all.filter(|(file, _)| is_expired(file.id.hour));
+        let expired: usize = due.map(|(_, extents)| extents.each().count()).sum();
         let mut progress = lock(&self.progress);
-        progress.expired = (own + work.expired_elsewhere.len()) as u64;
+        progress.expired = expired as u64;
         progress.conflicts = work.conflicts.len() as u64;
     }
 
@@ -202,7 +241,8 @@ impl Copies {
         forgotten.map(|()| is_complete)
     }
 
-    /// Lists the store at the first round and each hour. What it says counts: if an object is not listed, it is created again.
+    /// Lists what this node has in the store, at the first round and each hour. What it says counts: if an object is not listed, it is
+    /// created again.
     fn list(
         &self,
         work: &mut Work,
@@ -213,14 +253,11 @@ impl Copies {
         if work.listed_at.is_some_and(|at| now < at + limits::LOG_COPY_LIST_EVERY) {
             return Ok(());
         }
-        let listing = stored::list(objects, &self.options.node)?;
-        let is_expired = |hour| is_expired_elsewhere(sources, hour, Duration::ZERO);
-        let others = listing.others.iter().filter(|name| is_expired(name.file.id.hour));
-        work.expired_elsewhere = others.map(ToString::to_string).collect();
-        work.stored = listing.own;
-        for (file, offset) in std::mem::take(&mut work.conflicts) {
-            work.stored.entry(file).or_default().forget_from(offset);
+        work.stored = stored::list_of(objects, &self.options.node)?;
+        for name in &self.options.former {
+            work.former.insert(name.clone(), stored::list_of(objects, name)?);
         }
+        work.conflicts.values_mut().for_each(|conflict| conflict.is_due = true);
         work.listed_at = Some(now);
         Ok(())
     }

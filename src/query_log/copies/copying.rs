@@ -5,7 +5,7 @@ use std::{io, sync::atomic::Ordering};
 use bytes::Bytes;
 
 use super::{
-    copier::{Copies, SeenFile, Work},
+    copier::{Conflict, Copies, SeenFile, Work},
     name::CopiedFile,
 };
 use crate::{
@@ -69,10 +69,10 @@ impl Copies {
         // In this order: there are at least so many records in so many bytes.
         let (records, bytes) = (segment.records(), segment.bytes());
         let Some(file) = seen(work, segment, bytes) else { return Ok(false) };
-        if work.conflicts.contains_key(&file) {
+        if work.conflicts.get(&file).is_some_and(|conflict| !conflict.is_due) {
             return Ok(false);
         }
-        let mut end = work.stored.get(&file).map_or(0, |extents| extents.end());
+        let mut end = work.copied(file);
         let mut local = None;
         while end < bytes {
             let open = match local.take() {
@@ -90,11 +90,15 @@ impl Copies {
                 Ok(piece) => piece,
                 Err(error) => return Ok(report_unreadable(segment, &error)),
             };
+            let extents = work.stored.entry(file).or_default();
             let Some(taken) = self.create(objects, file, end, piece)? else {
-                work.conflicts.insert(file, end);
+                // It goes with its hour, too.
+                extents.add(end, 0);
+                work.conflicts.insert(file, Conflict { offset: end, is_due: false });
                 return Ok(false);
             };
-            work.stored.entry(file).or_default().add(end, taken);
+            extents.add(end, taken);
+            work.conflicts.remove(&file);
             end += taken;
             local = Some(open);
         }

@@ -1,16 +1,17 @@
 //! Deletes objects: of hours whose key was destroyed, and of frames whose sealed file is complete in the store.
 
-use std::sync::atomic::Ordering;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use super::{
-    copier::{Copies, Work},
+    copier::{Copies, CopyOptions, Others, Work},
     expiry::{expired, is_expired_elsewhere},
     name::CopiedFile,
-    stored,
+    stored::{self, Extents},
 };
 use crate::{
     clock::Timestamp,
     limits,
+    lock::lock,
     object_storage::{Objects, StoreError},
     query_log::{catalog::Form, search::Sources},
 };
@@ -36,32 +37,100 @@ impl Copies {
         stop: &dyn Fn() -> bool,
     ) -> Result<(), StoreError> {
         let is_expired = expired(sources);
-        let files = work.stored.keys().copied();
-        let is_due =
-            |file: &CopiedFile| is_expired(file.id.hour) || is_superseded(work, sources, *file);
-        let files: Vec<_> = files.filter(is_due).collect();
+        let node = &self.options.node;
+        let own = work
+            .stored
+            .keys()
+            .filter(|file| is_expired(file.id.hour) || is_superseded(work, sources, **file));
+        let own = own.map(|file| (node, *file));
+        let former = work.former.iter().flat_map(|(node, stored)| {
+            stored.keys().filter(|file| is_expired(file.id.hour)).map(move |file| (node, *file))
+        });
+        let due: Vec<_> = own.chain(former).map(|(node, file)| (node.clone(), file)).collect();
         let mut outcome = Ok(());
-        for file in files {
+        for (name, file) in due {
             if stop() {
                 return outcome;
             }
-            let extents = work.stored.get(&file).into_iter().flat_map(|extents| extents.each());
-            let names =
-                extents.map(|(offset, _)| file.object(&self.options.node, offset).to_string());
+            let stored = match name == *node {
+                true => &mut work.stored,
+                false => work.former.entry(name.clone()).or_default(),
+            };
+            let extents = stored.get(&file).into_iter().flat_map(|extents| extents.each());
+            let names = extents.map(|(offset, _)| file.object(&name, offset).to_string());
             // One that cannot be deleted keeps no other one there.
             match self.delete(objects, &names.collect::<Vec<_>>()) {
-                Ok(()) => drop(work.stored.remove(&file)),
+                Ok(()) => drop((stored.remove(&file), work.conflicts.remove(&file))),
                 Err(error) => outcome = Err(error),
             }
-        }
-        if !work.expired_elsewhere.is_empty() {
-            self.delete(objects, &work.expired_elsewhere)?;
-            work.expired_elsewhere.clear();
         }
         outcome
     }
 
+    /// Deletes objects of other nodes that have expired long ago: those nodes may be lost. It lists the store each hour, and again at the
+    /// next call if something failed. Nothing else waits for it.
+    pub(crate) fn forget_others(&self, sources: &Sources, stop: &dyn Fn() -> bool) {
+        let mut others = lock(&self.others);
+        let now = sources.clock.boot();
+        if others.done_at.is_some_and(|at| now < at + limits::LOG_COPY_LIST_EVERY) {
+            return;
+        }
+        match self.try_forget_others(&mut others, sources, stop) {
+            Ok(is_done) => others.done_at = is_done.then_some(now),
+            Err(error) => {
+                self.counts.failures.fetch_add(1, Ordering::Relaxed);
+                tracing::warn!(%error, "expired copies of other nodes are not deleted; trying again");
+                others.objects = None;
+            }
+        }
+    }
+
+    /// Whether everything was looked at.
+    fn try_forget_others(
+        &self,
+        others: &mut Others,
+        sources: &Sources,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<bool, StoreError> {
+        let objects = match &others.objects {
+            Some(objects) => objects.clone(),
+            None => others.objects.insert((self.options.open)()?).clone(),
+        };
+        let CopyOptions { node, former, .. } = &self.options;
+        let (mut outcome, mut left) = (Ok(true), 0);
+        for folder in objects.folders()? {
+            if stop() {
+                return Ok(false);
+            }
+            if folder == *node || former.contains(&folder) {
+                continue;
+            }
+            // One node's objects that cannot be listed or deleted keep no other's there.
+            let due = stored::list_of(&objects, &folder).map(|stored| {
+                let due = stored.into_iter().filter(|(file, _)| {
+                    is_expired_elsewhere(sources, file.id.hour, Duration::ZERO)
+                });
+                let names = |(file, extents): (CopiedFile, Extents)| {
+                    let offsets: Vec<_> = extents.each().map(|(offset, _)| offset).collect();
+                    let of_node = folder.clone();
+                    offsets.into_iter().map(move |offset| file.object(&of_node, offset).to_string())
+                };
+                due.flat_map(names).collect::<Vec<_>>()
+            });
+            match due.and_then(|due| self.delete(&objects, &due).inspect_err(|_| left += due.len()))
+            {
+                Ok(()) => {}
+                Err(error) => outcome = Err(error),
+            }
+        }
+        lock(&self.progress).expired_elsewhere = left as u64;
+        outcome
+    }
+
     fn delete(&self, objects: &Objects, names: &[String]) -> Result<(), StoreError> {
+        if names.is_empty() {
+            return Ok(());
+        }
         objects.delete(names)?;
         self.counts.deleted.fetch_add(names.len() as u64, Ordering::Relaxed);
         Ok(())
@@ -99,12 +168,11 @@ impl Copies {
 /// name, as an old copy of a data directory may make them, the store may hold more records.
 fn is_superseded(work: &Work, sources: &Sources, file: CopiedFile) -> bool {
     let seen = |form: Form| work.seen.get(&(file.id, form));
-    let stored = |file: CopiedFile| work.stored.get(&file).map_or(0, |extents| extents.end());
     let is_own =
-        seen(Form::Frames).is_some_and(|own| own.file == file && stored(file) <= own.bytes);
+        seen(Form::Frames).is_some_and(|own| own.file == file && work.copied(file) <= own.bytes);
     let is_sealed = sources.catalog.is_sealed(file.id);
     file.form == Form::Frames
         && is_own
         && is_sealed
-        && seen(Form::Sealed).is_some_and(|sealed| sealed.bytes <= stored(sealed.file))
+        && seen(Form::Sealed).is_some_and(|sealed| sealed.bytes <= work.copied(sealed.file))
 }

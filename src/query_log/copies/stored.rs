@@ -14,11 +14,6 @@ impl Extents {
         self.0.insert(offset, bytes);
     }
 
-    /// Forgets the objects that begin at `offset` or later.
-    pub(crate) fn forget_from(&mut self, offset: u64) {
-        self.0.split_off(&offset);
-    }
-
     /// How many bytes there are from the file's start on without a gap.
     pub(crate) fn end(&self) -> u64 {
         let mut end = 0;
@@ -26,7 +21,8 @@ impl Extents {
             if *offset > end {
                 break;
             }
-            end = end.max(offset + bytes);
+            // The store says how long an object is: what it likes.
+            end = end.max(offset.saturating_add(*bytes));
         }
         end
     }

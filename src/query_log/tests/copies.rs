@@ -14,14 +14,16 @@ use tempfile::TempDir;
 
 use super::support::*;
 use crate::{
-    clock::{Clock as _, Hour, SharedClock},
+    clock::{Clock as _, Hour},
+    envelope::Keyring,
     limits,
     object_storage::{
         StoreError,
         faulty::{Fault, FaultyStore},
     },
     query_log::{
-        Config, CopyFigures, CopyOptions, ForgottenKind, LogOptions, LogReader, MayCopy, QueryLog,
+        Config, CopyFigures, CopyOptions, Filter, ForgottenKind, LogOptions, LostLog, LostLogs,
+        MayCopy, Order, QueryLog,
     },
     shutdown::Shutdown,
 };
@@ -34,6 +36,7 @@ pub(super) fn copy_options(store: &FaultyStore, may_copy: MayCopy) -> CopyOption
     CopyOptions {
         open: Arc::new(move || Ok(store.objects())),
         node: NODE.to_owned(),
+        former: Vec::new(),
         interval: limits::LOG_COPY_INTERVAL,
         may_copy,
     }
@@ -65,22 +68,24 @@ impl Copied {
         self.bench.clock.advance(Duration::from_secs(secs));
     }
 
+    /// The log as that of a lost node: what its copies hold.
+    pub(super) fn lost(&self, keyring: &Arc<Keyring>) -> (TempDir, Option<LostLog>) {
+        let folder = TempDir::new().unwrap();
+        let (clock, options) =
+            (Arc::clone(&self.bench.clock) as _, copy_options(&self.store, Arc::new(|_| true)));
+        let logs = LostLogs::open(&options, folder.path().join("lost"), 0, clock, RETENTION);
+        let lost = logs.unwrap().of(NODE, Arc::clone(keyring)).unwrap();
+        (folder, lost)
+    }
+
     /// The records that can be read from the copies.
     pub(super) fn mirrored(&self, log: &QueryLog) -> Vec<u64> {
-        let folder = TempDir::new().unwrap();
-        let clock: SharedClock = Arc::clone(&self.bench.clock) as _;
-        let (objects, keyring) = (self.store.objects(), log.keyring());
-        let mirror = LogReader::of_lost_node(
-            &objects,
-            NODE,
-            &folder.path().join("log"),
-            &keyring,
-            &clock,
-            RETENTION,
-        );
-        let (reader, report) = mirror.unwrap();
-        assert_eq!(report.lost, [] as [String; 0]);
-        numbers(&reader)
+        let (_folder, lost) = self.lost(&log.keyring());
+        let Some(lost) = lost else { return Vec::new() };
+        let mut rows = lost.search(&Filter::default(), Order::Asc, None, Arc::new(|| false));
+        let found = rows.by_ref().map(|row| number(&row.unwrap().1)).collect();
+        assert_eq!((rows.outcome(), rows.gaps()), Default::default());
+        found
     }
 }
 
@@ -192,6 +197,80 @@ fn an_object_with_other_bytes_stops_its_file_only() {
     assert_eq!((figures.conflicts, hours(&copied)), (1, 2));
     assert!(!figures.lag.is_zero());
     assert_eq!(copied.store.contents()[&next], "other", "it was not overwritten");
+    // It goes with its hour.
+    copied.advance(3 * 3600);
+    log.tick();
+    let figures = copy(&log);
+    assert_eq!((figures.expired, figures.conflicts, figures.error), (0, 0, None));
+    let left: Vec<_> = copied.store.contents().into_keys().collect();
+    assert_eq!(left, ["n/refuses-overwriting"]);
+}
+
+#[test]
+fn the_copies_of_a_conflict_go_with_their_hour_also_right_after_a_listing() {
+    let copied = Copied::new();
+    let log = copied.open();
+    put(&log, &lookup(1));
+    copy(&log);
+    let (first, content) =
+        copied.store.contents().into_iter().find(|(name, _)| name.contains(".frames/")).unwrap();
+    let next = first.replace("/000000000000", &format!("/{:012}", content.len()));
+    copied.store.plant(&next, b"other");
+    put(&log, &lookup(2));
+    assert_eq!(copy(&log).conflicts, 1);
+    // Listed here, and the hour expires an hour and a half later.
+    copied.advance(3_700);
+    assert_eq!(copy(&log).conflicts, 1);
+    copied.advance(3_590);
+    assert_eq!(log.tick().hours_destroyed, 1);
+    copy(&log);
+    assert_eq!(copied.store.contents().len(), 1, "{:?}", copied.store.contents().keys());
+}
+
+#[test]
+fn what_was_copied_under_a_former_name_goes_with_its_hour() {
+    let copied = Copied::new();
+    let log = copied.open();
+    put(&log, &lookup(1));
+    copy(&log);
+    log.close();
+    drop(log);
+    let mut options = copy_options(&copied.store, Arc::new(|_| true));
+    options.node = "m".to_owned();
+    options.former = vec![NODE.to_owned()];
+    let options = LogOptions { copies: Some(options), ..copied.bench.options() };
+    let log = QueryLog::open(options, &Shutdown::new()).unwrap().0;
+    copy(&log);
+    let names = |copied: &Copied| copied.store.contents().into_keys().collect::<Vec<_>>();
+    let of = |names: &[String], node: &str| {
+        names.iter().filter(|name| name.starts_with(node) && name.contains("frames")).count()
+    };
+    assert_eq!((of(&names(&copied), "n/"), of(&names(&copied), "m/")), (1, 1));
+    copied.advance(2 * 3600);
+    assert_eq!(log.tick().hours_destroyed, 1);
+    copy(&log);
+    assert_eq!(names(&copied), ["m/refuses-overwriting", "n/refuses-overwriting"]);
+}
+
+#[test]
+fn objects_that_cannot_be_listed_or_deleted_keep_nothing_from_being_copied() {
+    let copied = Copied::new();
+    copied.store.plant("other-1/0000000001/000001-5f0c1d7be2a9446c.frames/000000000000", b"x");
+    copied.store.plant("third-1/0000000001/000001-5f0c1d7be2a9446c.frames/000000000000", b"x");
+    copied.store.refuse("other-1");
+    let log = copied.open();
+    put(&log, &lookup(1));
+    copied.advance(35 * 24 * 3600);
+    put(&log, &lookup(2));
+    log.forget_other_copies(&|| false);
+    let figures = copy(&log);
+    assert_eq!((figures.error, figures.lag), (None, Duration::ZERO));
+    let contents = copied.store.contents();
+    assert!(contents.keys().any(|name| name.starts_with("other-1")));
+    assert!(contents.keys().all(|name| !name.starts_with("third-1")), "{:?}", contents.keys());
+    copied.store.refuse("");
+    log.forget_other_copies(&|| false);
+    assert!(copied.store.contents().keys().all(|name| !name.starts_with("other-1")));
 }
 
 #[test]
@@ -315,14 +394,21 @@ fn copies_of_expired_hours_are_found_and_a_store_that_is_not_listed_proves_nothi
     let report = log.reader().prove_forgotten().unwrap();
     let found: Vec<_> = report.findings.iter().map(|it| it.name.as_str()).collect();
     assert!(!report.proved && found.len() == 2 && found.contains(&"n/strange"), "{found:?}");
+    let forget = || log.forget_other_copies(&|| false);
     copy(&log);
+    forget();
     copied.advance(31 * 24 * 3600);
-    copy(&log);
+    forget();
     assert!(copied.store.contents().contains_key(&lost));
     copied.advance(22 * 3600);
     let found = log.reader().prove_forgotten().unwrap().findings;
     assert!(found.iter().all(|it| it.name != lost), "each node has an hour for it: {found:?}");
-    copy(&log);
+    copied.store.always(Fault::LosesRequest);
+    forget();
+    assert!(copied.store.contents().contains_key(&lost));
+    copied.store.always(Fault::None);
+    // It failed, so it is tried again at once.
+    forget();
     assert!(!copied.store.contents().contains_key(&lost));
     assert!(copied.store.contents().contains_key("another-program/file"));
 }

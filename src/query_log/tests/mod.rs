@@ -8,6 +8,7 @@ mod damage;
 mod disk_faults;
 mod fetch;
 mod hangs;
+mod lost;
 mod model;
 mod poison;
 mod retention;

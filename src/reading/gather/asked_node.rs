@@ -4,6 +4,7 @@ use bytes::BytesMut;
 use serde::Serialize;
 use tokio::{runtime::Handle, time::sleep};
 
+use super::lost_part::LostNode;
 use crate::{
     cluster::{Asking, ClientError, Member, Others, PartLines},
     limits,
@@ -52,6 +53,18 @@ impl AskedNode {
     /// That its part is missing, for this reason.
     pub(super) fn missing(&self, why: &ClientError) -> MissingNode {
         MissingNode { node: self.member.name.clone(), why: why.to_string() }
+    }
+
+    /// The node as one that is lost, for this reason. None without copies of its log. Waits for the object store.
+    pub(super) fn lost(&self, why: &str) -> Option<LostNode> {
+        let log = self.others.lost()?.log_of(&self.member).transpose()?;
+        let (name, why) = (self.member.name.clone(), why.to_owned());
+        Some(LostNode { name, why, is_removed: false, log })
+    }
+
+    /// Says whether nobody waits any more.
+    pub(super) const fn stop(&self) -> &Stop {
+        &self.stop
     }
 
     /// Its answer to a call, line by line.

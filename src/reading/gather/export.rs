@@ -7,18 +7,19 @@ use tokio::runtime::Handle;
 
 use super::{
     asked_node::{AskedNode, Failure},
+    lost_part::{LostNode, LostPart},
     search::{GatheredSearch, Question},
 };
 use crate::{
     api::{Call as _, FoundRow, Paging, RecordFilter, Scope, SearchRequest},
     cluster::{ClientError, Others},
-    query_log::{Filter, Kind, LogReader, Order, SearchOutcome},
+    query_log::{Filter, Kind, LogReader, LostLog, Order, SearchOutcome},
     reading::{
         call::Stop,
         outcome::{Outcome, RECORDS},
         records::ReadingError,
     },
-    timeline::MissingNode,
+    timeline::{MissingNode, NodeFromStore},
 };
 
 /// An export of the logs of all nodes.
@@ -41,15 +42,33 @@ impl GatheredExport {
         stop: &Stop,
         take: Take<'_>,
     ) -> Result<Option<Outcome>, ReadingError> {
-        let (mut passed_over, mut missing) = (SearchOutcome::default(), Vec::new());
+        let mut found = Found::default();
         if self.filter.kind != Some(Kind::Change) {
             let Some(own) = self.read_own(stop, take)? else { return Ok(None) };
-            add(&mut passed_over, own);
+            found.add(own);
             for node in AskedNode::all(&self.others, &self.operator, &self.runtime, stop) {
-                match self.read_node(&node, take) {
-                    Ok(Some(of_node)) => add(&mut passed_over, of_node),
+                let mut came = 0;
+                let failed = match self.read_node(&node, &mut came, take) {
+                    Ok(Some(of_node)) => {
+                        found.add(of_node);
+                        continue;
+                    }
                     Ok(None) | Err(Failure::Stopped) => return Ok(None),
-                    Err(Failure::Missing(why)) => missing.push(node.missing(&why)),
+                    Err(Failure::Missing(why)) => why,
+                };
+                // The rows that came have another order than those of its copies may have.
+                let lost = (came == 0 && failed.is_gone()).then(|| node.lost(&failed.to_string()));
+                let Some(lost) = lost.flatten() else {
+                    found.missing.push(node.missing(&failed));
+                    continue;
+                };
+                if !self.read_copies(lost, stop, &mut found, take) {
+                    return Ok(None);
+                }
+            }
+            for removed in self.others.removed().into_iter().map(LostNode::from) {
+                if !self.read_copies(removed, stop, &mut found, take) {
+                    return Ok(None);
                 }
             }
         }
@@ -60,17 +79,27 @@ impl GatheredExport {
                     return Ok(None);
                 }
             }
-            let outcome = changes.outcome();
-            // Both passes meet what is damaged in a log.
-            passed_over.damaged = passed_over.damaged.max(outcome.passed_over.damaged);
-            let unreadable = outcome.passed_over.unreadable_segments;
-            passed_over.unreadable_segments = passed_over.unreadable_segments.max(unreadable);
-            let is_new = |node: &MissingNode| missing.iter().all(|known| known.node != node.node);
-            let also: Vec<_> =
-                outcome.missing().iter().filter(|node| is_new(node)).cloned().collect();
-            missing.extend(also);
+            found.add_changes(changes.outcome());
         }
-        Ok((!stop()).then_some(Outcome { passed_over, missing: Some(missing) }))
+        let Found { passed_over, missing, from_store } = found;
+        Ok((!stop()).then(|| Outcome::gathered(passed_over, missing, from_store)))
+    }
+
+    /// Reads what was copied of a lost node besides changes. False if `take` wants no more, or it was stopped.
+    fn read_copies(&self, node: LostNode, stop: &Stop, found: &mut Found, take: Take<'_>) -> bool {
+        let name = node.name.clone();
+        let mut part =
+            LostPart::new(node, |log: &LostLog, stop| log.walk(&self.filter, stop), stop);
+        while let Some(item) = part.next() {
+            let row = FoundRow::of_node(item.row.1, Some(&name));
+            if item.change.is_none() && !take(row) {
+                return false;
+            }
+        }
+        found.add(part.passed_over());
+        found.missing.extend(part.missing());
+        found.from_store.extend(part.from_store());
+        !stop()
     }
 
     /// What this node has besides changes. None if it was stopped.
@@ -87,10 +116,11 @@ impl GatheredExport {
         Ok((!stop()).then(|| walk.outcome()))
     }
 
-    /// What another node has besides changes. None if `take` wants no more.
+    /// What another node has besides changes. None if `take` wants no more. Counts the rows in `came`.
     fn read_node(
         &self,
         node: &AskedNode,
+        came: &mut u64,
         take: Take<'_>,
     ) -> Result<Option<SearchOutcome>, Failure> {
         let Filter { since, until, .. } = &self.filter;
@@ -101,9 +131,8 @@ impl GatheredExport {
             ..self.request.clone()
         };
         let mut lines = node.wait(node.lines(RecordFilter::PATH, &request))?;
-        let mut came = 0;
         while let Some(line) = node.next_line(&mut lines)? {
-            came += 1;
+            *came += 1;
             let row: FoundRow =
                 serde_json::from_slice(&line).map_err(|_| ClientError::Unreadable)?;
             // The node says of itself what it likes.
@@ -113,7 +142,7 @@ impl GatheredExport {
             }
         }
         let outcome = Outcome::of_trailers(|name| lines.trailer(name));
-        let is_whole = lines.trailer(RECORDS).and_then(|sent| sent.parse().ok()) == Some(came);
+        let is_whole = lines.trailer(RECORDS).and_then(|sent| sent.parse().ok()) == Some(*came);
         let outcome: Outcome = outcome.filter(|_| is_whole).ok_or(ClientError::Unreadable)?;
         Ok(Some(outcome.passed_over))
     }
@@ -134,7 +163,36 @@ impl GatheredExport {
     }
 }
 
-fn add(sum: &mut SearchOutcome, SearchOutcome { damaged, unreadable_segments }: SearchOutcome) {
-    sum.damaged += damaged;
-    sum.unreadable_segments += unreadable_segments;
+/// What an export came to, so far.
+#[derive(Default)]
+struct Found {
+    passed_over: SearchOutcome,
+    missing: Vec<MissingNode>,
+    from_store: Vec<NodeFromStore>,
+}
+
+impl Found {
+    fn add(&mut self, SearchOutcome { damaged, unreadable_segments }: SearchOutcome) {
+        self.passed_over.damaged += damaged;
+        self.passed_over.unreadable_segments += unreadable_segments;
+    }
+
+    /// Adds what the pass over the changes came to. Both passes meet what is damaged in a log.
+    fn add_changes(&mut self, outcome: Outcome) {
+        let Self { passed_over, missing, from_store } = self;
+        let SearchOutcome { damaged, unreadable_segments } = outcome.passed_over;
+        passed_over.damaged = passed_over.damaged.max(damaged);
+        passed_over.unreadable_segments = passed_over.unreadable_segments.max(unreadable_segments);
+        for node in outcome.missing.unwrap_or_default() {
+            if missing.iter().all(|known| known.node != node.node) {
+                missing.push(node);
+            }
+        }
+        for node in outcome.from_store {
+            match from_store.iter_mut().find(|known| known.node == node.node) {
+                Some(known) => known.add(node),
+                None => from_store.push(node),
+            }
+        }
+    }
 }

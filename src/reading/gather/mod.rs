@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! other nodes ── HTTP, line by line ──> NodeSearch ─┬──> Merge ── without doubles ──> client
-//! own log ─────────────────────────────> Search ────┘
+//! own log ─────────────────────────────> Search ────┤
+//! copies of lost nodes ────────────────> LostPart ──┘
 //! ```
 //!
 //! The thread that gives rows to the client pulls them out of the parts. What it does not pull stays in the buffers of the connections, and
@@ -10,12 +11,19 @@
 //!
 //! An other node is asked with the scope `node`, in the name of the operator who asked this one: it notes both in its own audit log. A node
 //! whose part is missing is named in the [`Outcome`](super::Outcome). [`AskedNode`](asked_node::AskedNode) is the one place that asks.
+//!
+//! If the node is gone, or goes in the middle, and its log is copied to an object store, this node reads on there with the keys that it holds,
+//! behind the last row that came. It does so from the beginning for a node that was removed. Such a node is named, too, with how far its
+//! copies reach.
+//!
 //! A timeline merges the rows otherwise: [`OtherLog`] gives it those of one node.
 
 mod asked_node;
 mod export;
+mod lost_part;
 mod merge;
 mod node_log;
+mod node_part;
 mod node_search;
 mod search;
 #[cfg(test)]

@@ -1,34 +1,55 @@
 //! [`OtherLog`]: the log of another node, as a timeline reads it.
 
+use std::cell::RefCell;
+
 use futures_util::future::join_all;
 use tokio::runtime::Handle;
 
-use super::{asked_node::AskedNode, merge::Item, node_search::NodeSearch};
+use super::{
+    asked_node::AskedNode,
+    lost_part::{LostNode, LostPart},
+    merge::Item,
+    node_part::NodePart,
+    node_search::NodeSearch,
+};
 use crate::{
     api::{Scope, SearchRequest},
     cluster::Others,
-    query_log::{Cursor, Filter, LogRow, Order, Record, SearchOutcome},
+    query_log::{Cursor, Filter, LogRow, LostLog, Order, Record, SearchOutcome},
     reading::call::Stop,
-    timeline::{IsOver, NodeLog, NodeLogError, NodeRows},
+    timeline::{IsOver, NodeFromStore, NodeLog, NodeLogError, NodeRows},
 };
 
 /// The log of another node.
 pub(in crate::reading) struct OtherLog {
     asked: AskedNode,
     case: Option<String>,
+    /// Why the node is gone, once it is: then a timeline reads its copies to the end.
+    gone: RefCell<Option<String>>,
+}
+
+/// The log of a node that was removed.
+struct RemovedLog {
+    node: LostNode,
+    stop: Stop,
 }
 
 impl OtherLog {
-    /// Those of all other nodes, which `operator` asks in this case.
+    /// Those of all other nodes, which `operator` asks in this case. Waits for the object store, if there is one.
     pub(in crate::reading) fn all(
         others: &Others,
         (operator, case): (&str, Option<&str>),
         runtime: &Handle,
         stop: &Stop,
     ) -> Vec<Box<dyn NodeLog>> {
-        let log =
-            |asked| -> Box<dyn NodeLog> { Box::new(Self { asked, case: case.map(str::to_owned) }) };
-        AskedNode::all(others, operator, runtime, stop).into_iter().map(log).collect()
+        let log = |asked| -> Box<dyn NodeLog> {
+            Box::new(Self { asked, case: case.map(str::to_owned), gone: RefCell::default() })
+        };
+        let removed = |node: LostNode| -> Box<dyn NodeLog> {
+            Box::new(RemovedLog { node, stop: stop.clone() })
+        };
+        let asked = AskedNode::all(others, operator, runtime, stop).into_iter().map(log);
+        asked.chain(others.removed().into_iter().map(LostNode::from).map(removed)).collect()
     }
 
     fn request(&self, filter: &Filter) -> SearchRequest {
@@ -51,22 +72,44 @@ impl NodeLog for OtherLog {
     }
 
     fn rows(&self, filters: Vec<Filter>, _: &IsOver) -> Box<dyn NodeRows> {
-        let mut searches: Vec<_> =
-            filters.iter().map(|_| NodeSearch::new(self.asked.clone())).collect();
+        let gone = self.gone.borrow().clone();
+        let search = |_: &Filter| {
+            let mut search = NodeSearch::new(self.asked.clone());
+            gone.iter().for_each(|why| search.take_for_gone(why));
+            search
+        };
+        let mut searches: Vec<_> = filters.iter().map(search).collect();
         let begun = searches
             .iter_mut()
             .zip(&filters)
-            .map(|(search, filter)| search.begin(self.request(filter)));
+            .map(|(search, filter)| search.begin(self.request(filter), filter.clone()));
         self.asked.wait(join_all(begun));
-        let parts = searches.into_iter().map(|search| Part { search, head: None });
-        let mut rows = OtherRows { parts: parts.collect(), missing: None };
-        (0..rows.parts.len()).for_each(|part| rows.read_on(part));
+        let rows = OtherRows::new(searches.into_iter().map(NodePart::Asked));
+        let mut parts = rows.parts.iter();
+        *self.gone.borrow_mut() = parts.find_map(|part| match &part.rows {
+            NodePart::Asked(search) => search.gone().map(str::to_owned),
+            NodePart::Lost(_) => None,
+        });
         Box::new(rows)
     }
 }
 
+impl NodeLog for RemovedLog {
+    fn node(&self) -> &str {
+        &self.node.name
+    }
+
+    fn rows(&self, filters: Vec<Filter>, _: &IsOver) -> Box<dyn NodeRows> {
+        let part = |filter: &Filter| {
+            let read = |log: &LostLog, stop| log.search(filter, Order::Asc, None, stop);
+            NodePart::Lost(LostPart::new(self.node.clone(), read, &self.stop))
+        };
+        Box::new(OtherRows::new(filters.iter().map(part)))
+    }
+}
+
 struct Part {
-    search: NodeSearch,
+    rows: NodePart,
     head: Option<(Cursor, LogRow)>,
 }
 
@@ -77,9 +120,16 @@ struct OtherRows {
 }
 
 impl OtherRows {
+    fn new(parts: impl Iterator<Item = NodePart>) -> Self {
+        let parts = parts.map(|rows| Part { rows, head: None }).collect();
+        let mut rows = Self { parts, missing: None };
+        (0..rows.parts.len()).for_each(|part| rows.read_on(part));
+        rows
+    }
+
     fn read_on(&mut self, part: usize) {
-        let Some(Part { search, head }) = self.parts.get_mut(part) else { return };
-        match search.next() {
+        let Some(Part { rows, head }) = self.parts.get_mut(part) else { return };
+        match rows.next() {
             Some(Item { row: (place, mut row), change, .. }) => {
                 // JSON lacks it in the record itself.
                 if let (Record::Change(record), Some(id)) = (&mut row.record, change) {
@@ -88,7 +138,7 @@ impl OtherRows {
                 *head = Some((place, row));
             }
             None => {
-                if let Some(missing) = search.missing() {
+                if let Some(missing) = rows.missing() {
                     self.missing.get_or_insert(missing.why);
                 }
             }
@@ -118,10 +168,17 @@ impl NodeRows for OtherRows {
     fn outcome(&self) -> SearchOutcome {
         let mut most = SearchOutcome::default();
         for part in &self.parts {
-            let SearchOutcome { damaged, unreadable_segments } = part.search.passed_over();
+            let SearchOutcome { damaged, unreadable_segments } = part.rows.passed_over();
             most.damaged = most.damaged.max(damaged);
             most.unreadable_segments = most.unreadable_segments.max(unreadable_segments);
         }
         most
+    }
+
+    fn from_store(&self) -> Option<NodeFromStore> {
+        let mut parts = self.parts.iter().filter_map(|part| part.rows.from_store());
+        let mut all = parts.next()?;
+        parts.for_each(|part| all.add(part));
+        Some(all)
     }
 }

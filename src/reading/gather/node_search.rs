@@ -2,21 +2,25 @@
 
 use super::{
     asked_node::{AskedNode, Failure},
+    lost_part::LostPart,
     merge::Item,
 };
 use crate::{
     api::{Call as _, FoundRow, SearchRequest},
     cluster::{ClientError, PartLines},
-    query_log::{Cursor, LogRow, Order, SearchOutcome},
+    query_log::{Cursor, Filter, LogRow, LostLog, Order, SearchOutcome},
     reading::outcome::{Outcome, RECORDS},
-    timeline::MissingNode,
+    timeline::{MissingNode, NodeFromStore},
 };
 
 /// A search in the log of another node. Each row has its place there, so an answer that breaks off is continued: a node gives up an answer
-/// that nobody reads for a while, and this one reads none of it while it waits for a third node.
+/// that nobody reads for a while, and this one reads none of it while it waits for a third node. Once the node is gone, its copies are read
+/// behind that place.
 pub(super) struct NodeSearch {
     asked: AskedNode,
     request: SearchRequest,
+    /// What the request means.
+    filter: Filter,
     /// Rows that one answer has at most; none for all.
     limit: Option<u64>,
     /// The place of the last row that came: the next one must lie behind it.
@@ -27,40 +31,91 @@ pub(super) struct NodeSearch {
     came: u64,
     passed_over: SearchOutcome,
     missing: Option<MissingNode>,
+    /// Why the node is gone.
+    gone: Option<String>,
+    /// Its copies, once they are read.
+    lost: Option<LostPart>,
 }
 
 impl NodeSearch {
     /// A search in the log of this node. Nothing is asked yet, and without [`Self::begin`] there are no rows.
     pub(super) fn new(asked: AskedNode) -> Self {
         let (request, passed_over) = (SearchRequest::default(), SearchOutcome::default());
-        let (limit, last, lines, missing) = (None, None, None, None);
-        Self { asked, request, limit, last, lines, came: 0, passed_over, missing }
+        let (limit, last, lines, missing, gone, lost) = (None, None, None, None, None, None);
+        let filter = Filter::default();
+        Self {
+            asked,
+            request,
+            filter,
+            limit,
+            last,
+            lines,
+            came: 0,
+            passed_over,
+            missing,
+            gone,
+            lost,
+        }
     }
 
-    /// Begins with a request that is limited to the node.
-    pub(super) async fn begin(&mut self, request: SearchRequest) {
+    /// Takes the node for gone, for this reason: it is not asked again.
+    pub(super) fn take_for_gone(&mut self, why: &str) {
+        self.gone = Some(why.to_owned());
+        let (node, why) = (self.asked.member.name.clone(), why.to_owned());
+        self.missing = Some(MissingNode { node, why });
+    }
+
+    /// Begins with a request for what `filter` says that is limited to the node.
+    pub(super) async fn begin(&mut self, request: SearchRequest, filter: Filter) {
+        self.filter = filter;
         self.limit = request.page.limit.as_ref().and_then(|limit| limit.parse().ok());
         self.last = request.page.cursor.as_ref().and_then(|cursor| cursor.parse().ok());
         self.request = request;
-        if let Err(failure) = self.open().await {
+        if self.gone.is_none()
+            && let Err(failure) = self.open().await
+        {
             self.fail(failure);
         }
     }
 
     /// The node, if rows of it are missing.
     pub(super) fn missing(&self) -> Option<MissingNode> {
-        self.missing.clone()
+        match &self.lost {
+            Some(part) => part.missing(),
+            None => self.missing.clone(),
+        }
     }
 
-    /// What the node could not read.
+    /// Why the node is gone; none if it is there, as far as it was asked.
+    pub(super) fn gone(&self) -> Option<&str> {
+        self.gone.as_deref()
+    }
+
+    /// The node, if its copies are read.
+    pub(super) fn from_store(&self) -> Option<NodeFromStore> {
+        self.lost.as_ref().and_then(LostPart::from_store)
+    }
+
+    /// What could not be read.
     pub(super) fn passed_over(&self) -> SearchOutcome {
-        self.passed_over
+        let of_copies = self.lost.as_ref().map(LostPart::passed_over).unwrap_or_default();
+        SearchOutcome {
+            damaged: self.passed_over.damaged + of_copies.damaged,
+            unreadable_segments: self.passed_over.unreadable_segments
+                + of_copies.unreadable_segments,
+        }
     }
 
     /// The next row; none if there is no more, or the node gives none.
     pub(super) fn next(&mut self) -> Option<Item<(Cursor, LogRow)>> {
         loop {
-            let lines = self.lines.as_mut()?;
+            if let Some(part) = &mut self.lost {
+                return part.next();
+            }
+            let Some(lines) = self.lines.as_mut() else {
+                self.lost = Some(self.begin_copies()?);
+                continue;
+            };
             let next = match self.asked.next_line(lines) {
                 Ok(Some(line)) => self.read(&line),
                 Ok(None) => self.end(),
@@ -118,6 +173,17 @@ impl NodeSearch {
         self.lines = None;
         if let Failure::Missing(why) = failure {
             self.missing = Some(self.asked.missing(&why));
+            self.gone = why.is_gone().then(|| why.to_string());
         }
+    }
+
+    /// The rows behind the last one that came, from the node's copies. None if it is not gone or has none.
+    fn begin_copies(&mut self) -> Option<LostPart> {
+        let node = self.asked.lost(self.gone.as_ref()?)?;
+        let is_ascending = self.request.page.order.as_deref() == Some(Order::Asc.code());
+        let order = if is_ascending { Order::Asc } else { Order::Desc };
+        let (filter, last) = (&self.filter, self.last);
+        let read = |log: &LostLog, stop| log.search(filter, order, last, stop);
+        Some(LostPart::new(node, read, self.asked.stop()))
     }
 }

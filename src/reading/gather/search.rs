@@ -7,7 +7,9 @@ use tokio::runtime::Handle;
 
 use super::{
     asked_node::AskedNode,
+    lost_part::{LostNode, LostPart},
     merge::{Bounds, Item, Merge, Part, Recent, behind},
+    node_part::NodePart,
     node_search::NodeSearch,
 };
 use crate::{
@@ -15,7 +17,7 @@ use crate::{
     clock::Timestamp,
     cluster::Others,
     limits,
-    query_log::{Cursor, Filter, Kind, LogReader, LogRow, Order, Search, SearchOutcome},
+    query_log::{Cursor, Filter, Kind, LogReader, LogRow, LostLog, Order, Search, SearchOutcome},
     reading::{call::Stop, outcome::Outcome, records::ReadingError},
     registry::NodeId,
 };
@@ -49,7 +51,7 @@ pub(in crate::reading) struct GatheredSearch {
 /// The rows of one node.
 enum SearchPart {
     Own(Box<Search>),
-    Other(Box<NodeSearch>),
+    Other(Box<NodePart>),
 }
 
 impl Part<(Cursor, LogRow)> for SearchPart {
@@ -90,32 +92,38 @@ impl GatheredSearch {
     /// What could not be read, and whose rows are missing.
     pub(in crate::reading) fn outcome(&self) -> Outcome {
         let (mut passed_over, mut missing) = (SearchOutcome::default(), Vec::new());
+        let mut from_store = Vec::new();
         for part in self.running.iter().flat_map(Merge::parts) {
             let of_part = match part {
                 SearchPart::Own(search) => search.outcome(),
                 SearchPart::Other(search) => {
                     missing.extend(search.missing());
+                    from_store.extend(search.from_store());
                     search.passed_over()
                 }
             };
             passed_over.damaged += of_part.damaged;
             passed_over.unreadable_segments += of_part.unreadable_segments;
         }
-        missing.sort_by(|one, other| one.node.cmp(&other.node));
-        Outcome { passed_over, missing: Some(missing) }
+        Outcome::gathered(passed_over, missing, from_store)
     }
 
     fn begin(&mut self) -> Result<Merge<(Cursor, LogRow), SearchPart>, ReadingError> {
         let Question { operator, order, after, filter, limit, .. } = &self.question;
         let asked = AskedNode::all(&self.others, operator, &self.runtime, &self.stop);
+        let removed = self.others.removed();
+        let removed: Vec<_> = removed.into_iter().map(|it| (it.node.0, it.into())).collect();
+        let others = (&*asked, &*removed);
         let own = (self.others.own_node().0, self.others.own_name().to_owned());
         self.nodes = asked.iter().map(|it| (it.member.node.0, it.member.name.clone())).collect();
+        let of_removed = |(node, it): &(u64, LostNode)| (*node, it.name.clone());
+        self.nodes.extend(removed.iter().map(of_removed));
         self.nodes.push(own);
         self.nodes.sort_unstable();
         let has_changes = filter.kind.is_none_or(|kind| kind == Kind::Change);
         let recent = match after {
             Some(after) if *order == Order::Asc && has_changes => {
-                self.changes_before(after, &asked)?
+                self.changes_before(after, others)?
             }
             _ => Recent::default(),
         };
@@ -128,7 +136,7 @@ impl GatheredSearch {
             };
             self.narrowed(since, until, place)
         };
-        let parts = self.parts(&asked, &window, limit);
+        let parts = self.parts(others, &window, limit);
         Ok(Merge::new(parts, *order, Bounds::USUAL, recent))
     }
 
@@ -136,7 +144,7 @@ impl GatheredSearch {
     fn changes_before(
         &self,
         after: &ClusterPlace,
-        asked: &[AskedNode],
+        others: OtherNodes<'_>,
     ) -> Result<Recent, ReadingError> {
         let window = |node: u64| {
             let since = Some(after.at.minus(limits::CLUSTER_DOUBLES_SPAN));
@@ -147,7 +155,7 @@ impl GatheredSearch {
             window.filter.kind = Some(Kind::Change);
             Some(window)
         };
-        let parts = self.parts(asked, &window, None);
+        let parts = self.parts(others, &window, None);
         let mut merge = Merge::new(parts, Order::Asc, Bounds::USUAL, Recent::default());
         while merge.next().transpose()?.is_some() {}
         Ok(merge.into_recent())
@@ -170,7 +178,7 @@ impl GatheredSearch {
     /// The parts of all nodes, in the order of their numbers. All are asked at the same time.
     fn parts(
         &self,
-        asked: &[AskedNode],
+        (asked, removed): OtherNodes<'_>,
         window: &dyn Fn(u64) -> Option<Window>,
         limit: Option<usize>,
     ) -> Vec<SearchPart> {
@@ -182,24 +190,32 @@ impl GatheredSearch {
             .collect();
         let begun = others.iter_mut().map(|(node, search)| async move {
             if let Some(window) = window(*node) {
-                search.begin(self.request(window, limit)).await;
+                let filter = window.filter.clone();
+                search.begin(self.request(window, limit), filter).await;
             }
         });
         self.runtime.block_on(join_all(begun));
         let mut parts: Vec<_> = others
             .into_iter()
-            .map(|(node, search)| (node, SearchPart::Other(Box::new(search))))
+            .map(|(node, search)| (node, NodePart::Asked(search)))
+            .chain(removed.iter().map(|(node, lost)| {
+                let window = window(*node).unwrap_or_else(Window::empty);
+                (*node, NodePart::Lost(self.lost_part(lost, window)))
+            }))
+            .map(|(node, part)| (node, SearchPart::Other(Box::new(part))))
             .collect();
-        let nothing = || Window {
-            filter: Filter { until: Some(Timestamp::EPOCH), ..Filter::default() },
-            place: None,
-        };
-        let Window { filter, place } = window(own).unwrap_or_else(nothing);
+        let Window { filter, place } = window(own).unwrap_or_else(Window::empty);
         let stop = self.stop.clone();
         let search = self.reader.search(&filter, order, place).stop_when(move || stop());
         parts.push((own, SearchPart::Own(Box::new(search))));
         parts.sort_unstable_by_key(|(node, _)| *node);
         parts.into_iter().map(|(_, part)| part).collect()
+    }
+
+    fn lost_part(&self, lost: &LostNode, Window { filter, place }: Window) -> LostPart {
+        let order = self.question.order;
+        let read = |log: &LostLog, stop| log.search(&filter, order, place, stop);
+        LostPart::new(lost.clone(), read, &self.stop)
     }
 
     fn request(&self, Window { filter, place }: Window, limit: Option<usize>) -> SearchRequest {
@@ -221,6 +237,17 @@ struct Window {
     filter: Filter,
     place: Option<Cursor>,
 }
+
+impl Window {
+    /// Without any row.
+    fn empty() -> Self {
+        let filter = Filter { until: Some(Timestamp::EPOCH), ..Filter::default() };
+        Self { filter, place: None }
+    }
+}
+
+/// The members that are asked, and the nodes that were removed, with their numbers.
+type OtherNodes<'a> = (&'a [AskedNode], &'a [(u64, LostNode)]);
 
 impl Iterator for GatheredSearch {
     type Item = Result<FoundRow, ReadingError>;

@@ -114,7 +114,7 @@ fn entries(question: &Question, now: &str, rows: &[LogRow]) -> (Vec<Entry>, Summ
     let mut timeline = Timeline::new(question, REUSE, at(now));
     let mut out = Vec::new();
     rows.iter().for_each(|row| timeline.row(row, &mut out));
-    let summary = timeline.finish(None, Vec::new(), &mut out);
+    let summary = timeline.finish(None, Default::default(), &mut out);
     (out, summary)
 }
 

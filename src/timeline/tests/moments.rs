@@ -46,7 +46,7 @@ fn a_moment_of_another_day_has_dates_throughout() {
         Timeline::new(&Question { at: Some(at("14:00:00")), ..question(HANDLE) }, REUSE, now);
     let mut out = Vec::new();
     signed_out().iter().for_each(|row| timeline.row(row, &mut out));
-    let summary = timeline.finish(None, Vec::new(), &mut out);
+    let summary = timeline.finish(None, Default::default(), &mut out);
     let date = "2026-11-23";
     assert!(out[0].sentence().starts_with(&format!("{date} 09:12:03: ")), "{out:?}");
     assert!(out[1].sentence().contains(&format!("from {date} 13:30:00 to {date} 13:40:00")));
@@ -90,7 +90,7 @@ fn the_registry_decides_the_present_and_the_log_says_how_it_came() {
             since: None,
             live_until: None,
         };
-        timeline.finish(Some(&[present]), Vec::new(), &mut Vec::new())
+        timeline.finish(Some(&[present]), Default::default(), &mut Vec::new())
     };
     let agreed = ask(Reason::Lost(HandleLoss::DeviceRemoved), Route::Sms, &signed_out());
     assert_eq!((agreed.from, agreed.at), (Source::Registry, at("14:30:01")));
@@ -168,7 +168,7 @@ fn a_large_import_is_a_possible_beginning() {
     assert!(!timeline.needs_bulk_imports(&row));
     let mut out = Vec::new();
     timeline.row(&row, &mut out);
-    let summary = timeline.finish(None, Vec::new(), &mut out);
+    let summary = timeline.finish(None, Default::default(), &mut out);
     let bound =
         "a live device backs it (bound before what the log still holds, or by the import of";
     assert_eq!(out[0].sentence(), format!("blue at 13:00:00: {bound} 12:00:00)"));

@@ -12,6 +12,7 @@ mod hour_keys;
 mod interrupted;
 mod joining;
 mod leaving;
+mod lost;
 mod quotas;
 mod stored;
 mod thief;

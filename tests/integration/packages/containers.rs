@@ -71,7 +71,7 @@ fn the_compose_file_of_a_cluster_has_three_members_that_find_each_other() {
     let compose = yaml("config/compose/cluster.yaml");
     let services = object(&compose, "services");
     let names: Vec<_> = services.keys().collect();
-    assert_eq!(names, ["etcd-a", "etcd-b", "etcd-c", "node-a", "node-b", "node-c"]);
+    assert_eq!(names, ["etcd-a", "etcd-b", "etcd-c", "node-a", "node-b", "node-c", "store"]);
     for (name, service) in services {
         assert_eq!(service["read_only"], true, "{name}");
         assert_eq!(texts(&service["cap_drop"]), ["ALL"], "{name}");
@@ -84,7 +84,18 @@ fn the_compose_file_of_a_cluster_has_three_members_that_find_each_other() {
             let value = environment[key].as_str().unwrap();
             assert!(value.contains(text), "{name}: {key} = {value}");
         };
-        match name.split_once('-').unwrap() {
+        match name.split_once('-').unwrap_or((name, "")) {
+            ("store", _) => {
+                // The nodes show its key, and their bucket is made before it serves.
+                let key = |node: &str, key: &str| services[node]["environment"][key].clone();
+                assert_eq!(environment["MINIO_ROOT_USER"], key("node-a", "AWS_ACCESS_KEY_ID"));
+                assert_eq!(
+                    environment["MINIO_ROOT_PASSWORD"],
+                    key("node-a", "AWS_SECRET_ACCESS_KEY")
+                );
+                let made = texts(&service["entrypoint"]).join(" ");
+                assert!(made.contains("mkdir -p /var/lib/minio/logs"), "{made}");
+            }
             ("etcd", _) => {
                 has("ETCD_INITIAL_CLUSTER", &format!("{name}=http://{name}:2380"));
                 has("ETCD_INITIAL_ADVERTISE_PEER_URLS", &format!("http://{name}:2380"));
@@ -96,6 +107,8 @@ fn the_compose_file_of_a_cluster_has_three_members_that_find_each_other() {
                 has("DISPATCHD_CLUSTER__NODE", node);
                 has("DISPATCHD_CLUSTER__ADDRESS", &format!("http://{name}:8081"));
                 has("DISPATCHD_SERVER__HOSTS", &format!("\"{name}\""));
+                has("DISPATCHD_LOG__STORE__URL", "s3://logs/");
+                has("DISPATCHD_LOG__STORE__ENDPOINT", "http://store:9000");
                 for member in ["etcd-a", "etcd-b", "etcd-c"] {
                     has("DISPATCHD_CLUSTER__ENGINE", &format!("http://{member}:2379"));
                 }

@@ -132,6 +132,13 @@ const KINDS: &[Kind] = &[
         ..kind("log/fetching/*", "a copy on its way from the object store")
     },
     Kind {
+        is_made: false,
+        protection: "encrypted, a key for each hour",
+        until: "until ten minutes after its last use",
+        delete: SERVER_ONLY,
+        ..kind("lost/#/*", "an hour of a lost node's log, from the object store")
+    },
+    Kind {
         protection: "encrypted, a key for each hour",
         until: "until the hour is sealed",
         delete: "nobody: its records are lost",
@@ -173,6 +180,11 @@ const KINDS: &[Kind] = &[
         until: "an hour's key: `log.retention`, 30 days",
         delete: "nobody: the whole log is lost",
         ..kind("keys/keyring", "the keys of the log's hours")
+    },
+    Kind {
+        is_made: false,
+        delete: "nobody: `log fetch` does not find the copies without it",
+        ..kind("keys/store.names", "the folders of this server's copies in the object store")
     },
     Kind {
         until: "until the next hour is forgotten",

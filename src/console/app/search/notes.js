@@ -3,7 +3,7 @@
 import { isAborted } from "../api.js";
 import { BROKEN } from "../days.js";
 import { h, outside, seen } from "../dom.js";
-import { counted, number } from "../format.js";
+import { counted, number, utc } from "../format.js";
 import { gaps } from "../sentences.js";
 import { ROWS_MAX } from "./found.js";
 
@@ -49,31 +49,38 @@ export function chips(rules, notes, onDrop) {
 }
 
 /**
- * A node of a cluster whose part of an answer is missing. Such lines end an answer.
+ * A node of a cluster whose part of an answer is missing, or comes from its copies. Such lines end an answer.
  * @typedef {{ kind: "missing", node: string, why: string }} MissingNode
+ * @typedef {{ kind: "from_store", node: string, why: string, until: string | null, complete: boolean, gaps?: string[] }} NodeFromStore
+ * @typedef {MissingNode | NodeFromStore} GoneNode
  */
 
-/** @param {MissingNode} missing */
-export function lacking({ node, why }) {
-  return `The node ${seen(node)} is missing, or a part of it: ${seen(why)}.`;
+/** @param {GoneNode} gone */
+export function lacking(gone) {
+  const { node, why } = gone;
+  if (gone.kind === "missing") return `The node ${seen(node)} is missing, or a part of it: ${seen(why)}.`;
+  const { until, complete, gaps: places = [] } = gone;
+  const reach = complete ? "All of its records" : until === null ? "No record of it" : `Its records up to ${utc(until)} UTC`;
+  const lost = places.length > 0 ? ` Copies are damaged or missing of ${seen(places.join(", "))}.` : "";
+  return `The node ${seen(node)} is gone: ${seen(why)}. ${reach} can be read from the object store.${lost}`;
 }
 
 /**
  * The records of an answer. The lines that name nodes go to `take`.
- * @param {AsyncIterable<(LogRecord | MissingNode)[]>} lines
- * @param {(node: MissingNode) => void} take
+ * @param {AsyncIterable<(LogRecord | GoneNode)[]>} lines
+ * @param {(node: GoneNode) => void} take
  * @returns {AsyncGenerator<LogRecord[], void, void>}
  */
 export async function* recordsOf(lines, take) {
   for await (const batch of lines) {
-    for (const line of batch) if (isMissing(line)) take(line);
-    yield /** @type {LogRecord[]} */ (batch.filter((line) => !isMissing(line)));
+    for (const line of batch) if (isGone(line)) take(line);
+    yield /** @type {LogRecord[]} */ (batch.filter((line) => !isGone(line)));
   }
 }
 
-/** @param {LogRecord | MissingNode} line @returns {line is MissingNode} */
-function isMissing(line) {
-  return /** @type {string} */ (line.kind) === "missing";
+/** @param {LogRecord | GoneNode} line @returns {line is GoneNode} */
+function isGone(line) {
+  return ["missing", "from_store"].includes(/** @type {string} */ (line.kind));
 }
 
 /**

@@ -109,7 +109,7 @@ class Search {
    */
   async #read(found, filter, signal) {
     const question = this.ctx.api.withCase({ ...filter, ...(found.first.length === 0 && { limit: ROWS_MAX }) });
-    /** @type {import("../api.js").Stream<LogRecord | import("../search/notes.js").MissingNode>} */
+    /** @type {import("../api.js").Stream<LogRecord | import("../search/notes.js").GoneNode>} */
     const stream = await this.ctx.api.lines("/v1/log/search", question, { signal });
     /** @type {string[]} */
     const nodes = [];

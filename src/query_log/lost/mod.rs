@@ -1,0 +1,29 @@
+//! The log of a lost node, read from its copies in the object store with keys that this machine holds.
+//!
+//! ```text
+//! a question ─> LostLogs ─> list the node's objects            at most once a minute
+//!                  │
+//!                  └─> LostRows: hour by hour, in the order asked for
+//!                         fetch the hour into <data>/lost/N/   encrypted, as it lies in the store
+//!                         open it with the node's keyring, and read it as this machine's own log is read
+//! ```
+//!
+//! - The disk holds one hour of each question that runs, and fetched hours of at most [`LOST_LOG_KEPT_BYTES`](crate::limits::LOST_LOG_KEPT_BYTES)
+//!   for the next question. They go after ten minutes, with their key, when the server stops, and when it starts.
+//! - The keys stay in the keyring of the node's hours. Once an hour's key is destroyed, what was fetched of it opens nothing.
+//! - An object that is gone or damaged is counted as a damaged place, and its segment is named. If all objects of a segment are gone, nothing
+//!   tells that there was one.
+//! - Rows expire by the clock of this machine (`hour_clock`): eras of the other machine's clock mean nothing here.
+
+mod error;
+mod fetched;
+mod hour_clock;
+mod log;
+mod logs;
+mod rows;
+mod shared;
+
+pub use error::LostLogError;
+pub use log::LostLog;
+pub use logs::LostLogs;
+pub use rows::LostRows;

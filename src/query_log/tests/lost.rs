@@ -1,0 +1,440 @@
+//! The log of a lost node is read from its copies: up to the newest copied frame, and what is not there is named.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use super::{
+    copies::{Copied, NODE, copy, copy_options},
+    support::*,
+};
+use crate::{
+    clock::{SharedClock, Timestamp},
+    envelope::Keyring,
+    limits,
+    object_storage::{StoreError, faulty::Fault},
+    query_log::{
+        Cursor, FetchError, Filter, LogRow, LostLog, LostLogError, LostLogs, Order, QueryLog,
+        SearchOutcome,
+    },
+};
+
+const RETENTION: Duration = Duration::from_secs(9 * 3600);
+
+fn copied() -> Copied {
+    let mut copied = Copied::new();
+    copied.bench.config.retention = RETENTION;
+    copied
+}
+
+fn logs(copied: &Copied, dir: &Path) -> LostLogs {
+    let clock: SharedClock = Arc::clone(&copied.bench.clock) as _;
+    let options = copy_options(&copied.store, Arc::new(|_| true));
+    LostLogs::open(&options, dir.to_owned(), 0, clock, RETENTION).unwrap()
+}
+
+/// The copies of a log whose machine is lost.
+struct Lost {
+    folder: TempDir,
+    logs: LostLogs,
+    keyring: Arc<Keyring>,
+}
+
+impl Lost {
+    fn of(copied: &Copied, keyring: Arc<Keyring>) -> Self {
+        let folder = TempDir::new().unwrap();
+        let logs = logs(copied, &folder.path().join("lost"));
+        Self { folder, logs, keyring }
+    }
+
+    fn log(&self) -> LostLog {
+        self.logs.of(NODE, Arc::clone(&self.keyring)).unwrap().unwrap()
+    }
+
+    fn read(&self, filter: &Filter, order: Order, after: Option<Cursor>) -> Read {
+        let mut rows = self.log().search(filter, order, after, Arc::new(|| false));
+        let found = rows.by_ref().collect::<Result<_, _>>().unwrap();
+        Read { found, outcome: rows.outcome(), gaps: rows.gaps() }
+    }
+
+    fn all(&self) -> Read {
+        self.read(&Filter::default(), Order::Asc, None)
+    }
+
+    /// The directories of fetched hours.
+    fn directories(&self) -> usize {
+        fs::read_dir(self.folder.path().join("lost")).map_or(0, Iterator::count)
+    }
+}
+
+struct Read {
+    found: Vec<(Cursor, LogRow)>,
+    outcome: SearchOutcome,
+    gaps: Vec<String>,
+}
+
+impl Read {
+    fn numbers(&self) -> Vec<u64> {
+        self.found.iter().map(|(_, row)| number(row)).collect()
+    }
+
+    fn is_whole(&self) -> bool {
+        self.outcome == SearchOutcome::default() && self.gaps.is_empty()
+    }
+}
+
+/// Everything in a log, with its places.
+fn whole(log: &QueryLog) -> Vec<(Cursor, LogRow)> {
+    log.reader().search(&Filter::default(), Order::Asc, None).map(Result::unwrap).collect()
+}
+
+#[derive(Clone, Debug)]
+enum Op {
+    Append(u8),
+    /// Minutes.
+    Advance(u8),
+    Seal,
+    Copy,
+    Faults(Vec<Fault>),
+    Crash,
+    Restart,
+}
+
+fn ops() -> impl Strategy<Value = Op> {
+    let fault = prop_oneof![
+        2 => Just(Fault::None),
+        1 => Just(Fault::LosesRequest),
+        1 => Just(Fault::LosesAnswer),
+        1 => Just(Fault::ListsLate),
+    ];
+    prop_oneof![
+        6 => (1..40u8).prop_map(Op::Append),
+        3 => (1..50u8).prop_map(Op::Advance),
+        2 => Just(Op::Seal),
+        6 => Just(Op::Copy),
+        2 => prop::collection::vec(fault, 1..6).prop_map(Op::Faults),
+        1 => Just(Op::Crash),
+        1 => Just(Op::Restart),
+    ]
+}
+
+/// A log after these operations.
+fn history(copied: &Copied, ops: &[Op]) -> QueryLog {
+    let (mut log, mut next) = (copied.open(), 0);
+    for op in ops {
+        match op {
+            Op::Append(count) => {
+                let records: Vec<_> = (next..next + u64::from(*count)).map(lookup).collect();
+                log.append_all(&records).unwrap().wait_blocking().unwrap();
+                next += u64::from(*count);
+            }
+            Op::Advance(minutes) => {
+                copied.bench.clock.advance(Duration::from_secs(60 * u64::from(*minutes)));
+                log.tick();
+            }
+            Op::Seal => assert!(log.seal(&|| false).failed.is_empty()),
+            Op::Copy => drop(copy(&log)),
+            Op::Faults(faults) => copied.store.plan(faults.iter().copied()),
+            Op::Crash => {
+                log.abandon();
+                log = copied.open();
+            }
+            Op::Restart => {
+                log.close();
+                drop(log);
+                log = copied.open();
+            }
+        }
+    }
+    copied.store.always(Fault::None);
+    log
+}
+
+/// What is found is of the log, in its order. If nothing is named, it is all up to the newest copied record.
+fn check(read: &Read, log: &[(Cursor, LogRow)], newest: Option<Timestamp>) {
+    let mut rest = log.iter();
+    assert!(read.found.iter().all(|row| rest.any(|of_log| of_log == row)), "{:?}", read.gaps);
+    let last = read.found.last().map(|(_, row)| row.at);
+    assert_eq!(last, newest);
+    if read.is_whole() {
+        let of_log = log.iter().filter(|(_, row)| Some(row.at) <= newest).count();
+        assert_eq!(read.found.len(), of_log);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_copies_are_the_log_up_to_the_newest_frame_or_name_what_they_lack(
+        ops in prop::collection::vec(ops(), 1..30),
+        lost in prop::collection::vec(any::<prop::sample::Index>(), 0..3),
+    ) {
+        let copied = copied();
+        let log = history(&copied, &ops);
+        let (all, keyring) = (whole(&log), log.keyring());
+        log.abandon();
+        let mut names: Vec<_> = copied.store.contents().into_keys().filter(|it| it.split('/').count() == 4).collect();
+        for lost in lost {
+            if !names.is_empty() {
+                let name = names.remove(lost.index(names.len()));
+                // Nothing tells of the last segment of an hour that it was there.
+                let file = name.rsplit_once('/').unwrap().0;
+                let is_only = names.iter().all(|other| !other.starts_with(file));
+                if !is_only {
+                    copied.store.objects().delete(&[name]).unwrap();
+                }
+            }
+        }
+        prop_assume!(!names.is_empty());
+        let lost = Lost::of(&copied, keyring);
+        let newest = lost.log().newest(&|| false).unwrap();
+        let read = lost.all();
+        check(&read, &all, newest);
+
+        // The other order, pages, and the order of storage give the same rows.
+        let mut newest_first = lost.read(&Filter::default(), Order::Desc, None);
+        newest_first.found.reverse();
+        prop_assert_eq!(&newest_first.found, &read.found);
+        for place in [read.found.len() / 3, read.found.len() / 2] {
+            if let Some((after, _)) = read.found.get(place) {
+                let rest = lost.read(&Filter::default(), Order::Asc, Some(*after));
+                prop_assert_eq!(&rest.found, &read.found[place + 1..]);
+            }
+        }
+        let mut walk = lost.log().walk(&Filter::default(), Arc::new(|| false));
+        let walked: BTreeSet<_> = walk.by_ref().map(|row| number(&row.unwrap().1)).collect();
+        prop_assert_eq!(walked, read.numbers().into_iter().collect::<BTreeSet<_>>());
+    }
+}
+
+/// Three hours of 50 records each, all copied: two sealed, and the last one as it is written.
+fn three_hours() -> (Copied, QueryLog) {
+    let copied = copied();
+    let log = copied.open();
+    for n in 0..150 {
+        put(&log, &lookup(n));
+        if n == 49 || n == 99 {
+            copied.bench.clock.advance(HOUR + HOUR / 30);
+            log.tick();
+            assert_eq!(log.seal(&|| false).segments, 1);
+        }
+        if n % 10 == 9 {
+            assert!(copy(&log).lag.is_zero());
+        }
+    }
+    (copied, log)
+}
+
+fn objects_of(copied: &Copied, part: &str) -> Vec<String> {
+    copied.store.contents().into_keys().filter(|name| name.contains(part)).collect()
+}
+
+#[test]
+fn only_hours_of_the_window_are_fetched_and_a_fetched_hour_is_used_again() {
+    let (copied, log) = three_hours();
+    let all = whole(&log);
+    let lost = Lost::of(&copied, log.keyring());
+    log.abandon();
+    let second = all[50].0.hour();
+    let filter =
+        Filter { since: Some(second.start()), until: Some(second.end()), ..Filter::default() };
+    let read = lost.read(&filter, Order::Asc, None);
+    assert_eq!((read.found.as_slice(), read.is_whole()), (&all[50..100], true));
+    assert_eq!(lost.directories(), 1);
+    let calls = copied.store.calls();
+    assert_eq!(lost.read(&filter, Order::Desc, None).found.len(), 50);
+    assert_eq!(copied.store.calls(), calls, "neither listed nor fetched again");
+
+    assert_eq!(lost.all().numbers(), (0..150).collect::<Vec<_>>());
+    // On the disk lies what is encrypted, and of what was read only so much.
+    let files = fs::read_dir(lost.folder.path().join("lost")).unwrap();
+    let bytes = |dir: fs::DirEntry| {
+        let files = fs::read_dir(dir.path()).unwrap();
+        files.map(|file| file.unwrap().metadata().unwrap().len()).sum::<u64>()
+    };
+    let bytes: u64 = files.map(|dir| bytes(dir.unwrap())).sum();
+    assert!(bytes <= limits::LOST_LOG_KEPT_BYTES, "{bytes}");
+    copied.bench.clock.advance(limits::LOST_LOG_KEPT_FOR);
+    lost.logs.tick();
+    assert_eq!(lost.directories(), 0);
+    lost.all();
+    assert!(lost.directories() > 0);
+    lost.logs.clear();
+    assert_eq!(lost.directories(), 0);
+}
+
+#[test]
+fn what_a_former_process_fetched_is_removed_at_the_start() {
+    let copied = copied();
+    let folder = TempDir::new().unwrap();
+    let dir = folder.path().join("lost");
+    fs::create_dir_all(dir.join("7/fetching")).unwrap();
+    fs::write(dir.join("7/0000498728-000001.frames"), "x").unwrap();
+    logs(&copied, &dir);
+    assert!(!dir.exists());
+}
+
+#[test]
+fn damaged_and_missing_objects_are_counted_and_named() {
+    let names = |copied: &Copied| (objects_of(copied, ".sealed/"), objects_of(copied, ".frames/"));
+    let read_after = |damage: &dyn Fn(&Copied)| {
+        let (copied, log) = three_hours();
+        let lost = Lost::of(&copied, log.keyring());
+        log.abandon();
+        damage(&copied);
+        lost.all()
+    };
+    assert!(read_after(&|_| {}).is_whole());
+    let delete = |copied: &Copied, names: &[String]| {
+        assert!(!names.is_empty());
+        copied.store.objects().delete(names).unwrap();
+    };
+    let first_hour = |name: &String| name.clone();
+    // Bytes of a frame.
+    let read = read_after(&|copied| {
+        let (_, frames) = names(copied);
+        copied.store.plant(&frames[2], b"not what it was");
+    });
+    assert!(read.gaps.len() == 1 && read.outcome.damaged > 0, "{:?}", read.gaps);
+    // An object of frames.
+    let read = read_after(&|copied| delete(copied, &names(copied).1[2..3]));
+    assert!(read.gaps.len() == 1 && read.outcome.damaged > 0, "{:?}", read.gaps);
+    // The last object of a sealed file.
+    let read = read_after(&|copied| {
+        let (sealed, _) = names(copied);
+        let hour = first_hour(&sealed[0]).split('/').nth(1).unwrap().to_owned();
+        let of_hour: Vec<_> = sealed.into_iter().filter(|name| name.contains(&hour)).collect();
+        delete(copied, &of_hour[of_hour.len() - 1..]);
+    });
+    assert_eq!((read.gaps.len(), read.outcome.unreadable_segments), (1, 1));
+    assert_eq!(read.numbers(), (50..150).collect::<Vec<_>>());
+    // A whole hour: its key says that there was one.
+    let read = read_after(&|copied| {
+        let (sealed, _) = names(copied);
+        let hour = sealed.last().unwrap().split('/').nth(1).unwrap().to_owned();
+        let of_hour: Vec<_> = sealed.into_iter().filter(|name| name.contains(&hour)).collect();
+        delete(copied, &of_hour);
+    });
+    assert_eq!(read.gaps.len(), 1, "{:?}", read.gaps);
+    assert_eq!(read.found.len(), 100);
+}
+
+#[test]
+fn a_segment_is_missed_by_its_number_and_by_the_one_that_was_sealed_after_it() {
+    let copied = copied();
+    let mut log = copied.open();
+    for n in 0..4 {
+        put(&log, &lookup(n));
+        log.close();
+        drop(log);
+        log = copied.open();
+    }
+    copied.bench.clock.advance(HOUR + HOUR / 30);
+    put(&log, &lookup(4));
+    copied.bench.clock.advance(HOUR + HOUR / 30);
+    log.tick();
+    assert_eq!(log.seal(&|| false).segments, 5);
+    for _ in 0..3 {
+        copy(&log);
+    }
+    let keyring = log.keyring();
+    log.abandon();
+    for (part, missing) in [("/000002-", "-000002"), ("/000004-", "-000004")] {
+        let objects = objects_of(&copied, part);
+        let contents = copied.store.contents();
+        copied.store.objects().delete(&objects).unwrap();
+        let read = Lost::of(&copied, Arc::clone(&keyring)).all();
+        assert_eq!((read.found.len(), read.outcome.unreadable_segments), (4, 1));
+        assert!(read.gaps.len() == 1 && read.gaps[0].ends_with(missing), "{:?}", read.gaps);
+        for name in objects {
+            copied.store.objects().create(&name, contents[&name].clone()).unwrap();
+        }
+    }
+    assert!(Lost::of(&copied, keyring).all().is_whole());
+}
+
+#[test]
+fn without_a_key_an_hour_is_named_until_it_has_expired_and_then_nothing_is_left() {
+    let (copied, log) = three_hours();
+    let keyring = log.keyring();
+    let lost = Lost::of(&copied, Arc::clone(&keyring));
+    log.abandon();
+    assert!(lost.all().is_whole());
+    let first = *keyring.hours().first().unwrap();
+    keyring.prune(&[first]).unwrap();
+    let read = lost.all();
+    assert_eq!((read.found.len(), read.outcome.unreadable_segments), (100, 1));
+    assert!(!lost.log().is_ended(&|| false).unwrap());
+    // What was fetched of an hour goes with its key.
+    let kept = lost.directories();
+    keyring.prune(&keyring.hours().into_iter().collect::<Vec<_>>()).unwrap();
+    lost.logs.tick();
+    assert!(kept > 0 && lost.directories() == 0);
+    copied.bench.clock.advance(RETENTION);
+    let read = lost.all();
+    assert!(read.found.is_empty() && read.is_whole(), "{:?}", read.gaps);
+}
+
+#[test]
+fn a_log_is_ended_by_a_stop_and_not_by_a_crash() {
+    for is_stop in [true, false] {
+        let (copied, log) = three_hours();
+        let keyring = log.keyring();
+        if is_stop {
+            log.close();
+            copy(&log);
+        }
+        log.abandon();
+        let lost = Lost::of(&copied, keyring);
+        assert_eq!(lost.log().is_ended(&|| false).unwrap(), is_stop);
+        assert!(lost.all().is_whole());
+    }
+}
+
+#[test]
+fn a_store_that_fails_gives_its_error_once_and_then_the_records() {
+    let (copied, log) = three_hours();
+    let lost = Lost::of(&copied, log.keyring());
+    log.abandon();
+    copied.store.always(Fault::LosesRequest);
+    let failed = || lost.logs.of(NODE, Arc::clone(&lost.keyring)).unwrap_err();
+    assert!(matches!(failed(), StoreError::Failed(_)));
+    let calls = copied.store.calls();
+    failed();
+    assert_eq!(copied.store.calls(), calls, "a store that hangs would be waited for again");
+    copied.store.always(Fault::None);
+    copied.bench.clock.advance(limits::LOST_LOG_RETRY_PAUSE);
+    let log = lost.log();
+    copied.store.always(Fault::LosesRequest);
+    let mut rows = log.search(&Filter::default(), Order::Asc, None, Arc::new(|| false));
+    let failed = rows.next().unwrap().unwrap_err();
+    assert!(matches!(failed, LostLogError::Fetch(FetchError::Store(_))), "{failed}");
+    assert!(rows.next().is_none(), "what follows would look like all");
+    copied.store.always(Fault::None);
+    assert!(lost.all().is_whole());
+}
+
+#[test]
+fn nobody_waits_for_an_hour_that_nobody_wants_any_more() {
+    let (copied, log) = three_hours();
+    let lost = Lost::of(&copied, log.keyring());
+    log.abandon();
+    let asked = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&asked);
+    let stop = Arc::new(move || counted.fetch_add(1, Ordering::SeqCst) > 0);
+    let mut rows = lost.log().search(&Filter::default(), Order::Asc, None, stop);
+    let ended = rows.next().map(|row| row.unwrap_err().is_stop());
+    assert_eq!(ended, Some(true));
+    assert_eq!(lost.directories(), 0, "what was begun is removed");
+}
