@@ -9,7 +9,7 @@ use super::{
     terminal::stderr_columns,
     text::{counted, visible, wrap},
 };
-use crate::{query_log::SearchOutcome, reading::Outcome, timeline::MissingNode};
+use crate::{api::MissingNode, query_log::SearchOutcome, reading::Outcome};
 
 /// Columns by which the second line of a message is indented.
 const HANGING: usize = 2;

@@ -75,7 +75,8 @@ pub use fetch::{FetchError, FetchReport};
 pub use figures::LogAges;
 pub use filter::{Filter, Kind, Network, NetworkError, Order};
 pub use flips::{
-    Flip, FlipQuery, FlipReport, FlipSummary, Likely, LikelyCount, RegistryCount, RouteChange,
+    Findings as FlipFindings, Flip, FlipChange, FlipPart, FlipQuery, FlipReport, FlipRun, FlipStep,
+    FlipSummary, FlipWindow, FlipsRead, Likely, LikelyCount, RegistryCount, RouteChange,
 };
 pub use frames::append_ack::{AppendAck, AppendError};
 pub use log::{LogOptions, QueryLog};

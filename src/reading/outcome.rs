@@ -1,6 +1,6 @@
 //! What an answer of rows lacks, and how its trailers say so.
 
-use crate::{query_log::SearchOutcome, timeline::MissingNode};
+use crate::{api::MissingNode, query_log::SearchOutcome};
 
 /// The trailer with the number of records.
 pub const RECORDS: &str = "dispatchd-records";

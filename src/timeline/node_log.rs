@@ -2,9 +2,6 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
-
 use crate::query_log::{
     Cursor, Filter, LogReader, LogRow, Order, ReadError, Search, SearchOutcome,
 };
@@ -21,17 +18,6 @@ pub enum NodeLogError {
     /// Another node does not answer, or its answer broke off. The text says why.
     #[error("{0}")]
     Missing(String),
-}
-
-/// A node whose part of an answer is missing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct MissingNode {
-    /// Its name.
-    #[schema(example = "c")]
-    pub node: String,
-    /// Why.
-    #[schema(example = "no answer: Connection refused (os error 111)")]
-    pub why: String,
 }
 
 /// The log of this node, or of another node of the same cluster.

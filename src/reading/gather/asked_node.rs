@@ -5,10 +5,10 @@ use serde::Serialize;
 use tokio::{runtime::Handle, time::sleep};
 
 use crate::{
+    api::MissingNode,
     cluster::{Asking, ClientError, Member, Others, PartLines},
     limits,
     reading::call::Stop,
-    timeline::MissingNode,
 };
 
 /// Why a node gave no more.
@@ -58,9 +58,10 @@ impl AskedNode {
     pub(super) async fn lines(
         &self,
         path: &str,
-        query: &impl Serialize,
+        request: &impl Serialize,
+        by_body: bool,
     ) -> Result<PartLines, Failure> {
-        let asking = Asking { path, query, operator: &self.operator };
+        let asking = Asking { path, request, by_body, operator: &self.operator };
         self.unless_stopped(async { Ok(self.others.lines(&self.member, &asking).await?) }).await
     }
 

@@ -10,7 +10,7 @@ use super::{
     search::{GatheredSearch, Question},
 };
 use crate::{
-    api::{Call as _, FoundRow, Paging, RecordFilter, Scope, SearchRequest},
+    api::{Call as _, FoundRow, MissingNode, Paging, RecordFilter, Scope, SearchRequest},
     cluster::{ClientError, Others},
     query_log::{Filter, Kind, LogReader, Order, SearchOutcome},
     reading::{
@@ -18,7 +18,6 @@ use crate::{
         outcome::{Outcome, RECORDS},
         records::ReadingError,
     },
-    timeline::MissingNode,
 };
 
 /// An export of the logs of all nodes.
@@ -100,7 +99,7 @@ impl GatheredExport {
             until: until.map(|until| until.to_string()),
             ..self.request.clone()
         };
-        let mut lines = node.wait(node.lines(RecordFilter::PATH, &request))?;
+        let mut lines = node.wait(node.lines(RecordFilter::PATH, &request, false))?;
         let mut came = 0;
         while let Some(line) = node.next_line(&mut lines)? {
             came += 1;

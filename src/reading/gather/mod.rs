@@ -1,7 +1,7 @@
 //! Answers over all nodes of a cluster: this node asks the others for their parts, and merges them.
 //!
 //! ```text
-//! other nodes ── HTTP, line by line ──> NodeSearch ─┬──> Merge ── without doubles ──> client
+//! other nodes ── HTTP, line by line ──> NodeAnswer ─┬──> Merge ── without doubles ──> client
 //! own log ─────────────────────────────> Search ────┘
 //! ```
 //!
@@ -10,11 +10,14 @@
 //!
 //! An other node is asked with the scope `node`, in the name of the operator who asked this one: it notes both in its own audit log. A node
 //! whose part is missing is named in the [`Outcome`](super::Outcome). [`AskedNode`](asked_node::AskedNode) is the one place that asks.
-//! A timeline merges the rows otherwise: [`OtherLog`] gives it those of one node.
+//! A timeline merges the rows otherwise: [`OtherLog`] gives it those of one node. Flips come handle by handle: [`GatheredFlips`].
 
 mod asked_node;
 mod export;
+mod flips;
 mod merge;
+mod node_answer;
+mod node_flips;
 mod node_log;
 mod node_search;
 mod search;
@@ -22,5 +25,6 @@ mod search;
 mod tests;
 
 pub(super) use export::GatheredExport;
+pub(super) use flips::GatheredFlips;
 pub(super) use node_log::OtherLog;
 pub(super) use search::{GatheredSearch, Question};

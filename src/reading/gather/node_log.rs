@@ -3,11 +3,15 @@
 use futures_util::future::join_all;
 use tokio::runtime::Handle;
 
-use super::{asked_node::AskedNode, merge::Item, node_search::NodeSearch};
+use super::{
+    asked_node::AskedNode,
+    node_answer::NodeAnswer,
+    node_search::{NodeSearch, SearchCall},
+};
 use crate::{
     api::{Scope, SearchRequest},
     cluster::Others,
-    query_log::{Cursor, Filter, LogRow, Order, Record, SearchOutcome},
+    query_log::{Cursor, Filter, LogRow, Order, SearchOutcome},
     reading::call::Stop,
     timeline::{IsOver, NodeLog, NodeLogError, NodeRows},
 };
@@ -51,12 +55,11 @@ impl NodeLog for OtherLog {
     }
 
     fn rows(&self, filters: Vec<Filter>, _: &IsOver) -> Box<dyn NodeRows> {
-        let mut searches: Vec<_> =
-            filters.iter().map(|_| NodeSearch::new(self.asked.clone())).collect();
-        let begun = searches
-            .iter_mut()
-            .zip(&filters)
-            .map(|(search, filter)| search.begin(self.request(filter)));
+        let search = |filter: &Filter| {
+            NodeAnswer::new(self.asked.clone(), SearchCall::new(self.request(filter)))
+        };
+        let mut searches: Vec<_> = filters.iter().map(search).collect();
+        let begun = searches.iter_mut().map(NodeAnswer::begin);
         self.asked.wait(join_all(begun));
         let parts = searches.into_iter().map(|search| Part { search, head: None });
         let mut rows = OtherRows { parts: parts.collect(), missing: None };
@@ -80,13 +83,7 @@ impl OtherRows {
     fn read_on(&mut self, part: usize) {
         let Some(Part { search, head }) = self.parts.get_mut(part) else { return };
         match search.next() {
-            Some(Item { row: (place, mut row), change, .. }) => {
-                // JSON lacks it in the record itself.
-                if let (Record::Change(record), Some(id)) = (&mut row.record, change) {
-                    record.id = id;
-                }
-                *head = Some((place, row));
-            }
+            Some(row) => *head = Some(row),
             None => {
                 if let Some(missing) = search.missing() {
                     self.missing.get_or_insert(missing.why);

@@ -7,8 +7,9 @@ use tokio::runtime::Handle;
 
 use super::{
     asked_node::AskedNode,
-    merge::{Bounds, Item, Merge, Part, Recent, behind},
-    node_search::NodeSearch,
+    merge::{Bounds, ChangeKeys, Item, Merge, Part, Recent, behind},
+    node_answer::NodeAnswer,
+    node_search::{NodeSearch, SearchCall},
 };
 use crate::{
     api::{ClusterPlace, FoundRow, Scope, SearchRequest},
@@ -38,6 +39,7 @@ pub(in crate::reading) struct GatheredSearch {
     reader: LogReader,
     runtime: Handle,
     stop: Stop,
+    keys: ChangeKeys,
     /// The name of each part's node, in the order of the parts.
     nodes: Vec<(u64, String)>,
     running: Option<Merge<(Cursor, LogRow), SearchPart>>,
@@ -47,20 +49,30 @@ pub(in crate::reading) struct GatheredSearch {
 }
 
 /// The rows of one node.
-enum SearchPart {
+struct SearchPart {
+    rows: NodeRows,
+    keys: ChangeKeys,
+}
+
+enum NodeRows {
     Own(Box<Search>),
     Other(Box<NodeSearch>),
+    /// It is not asked.
+    None,
 }
 
 impl Part<(Cursor, LogRow)> for SearchPart {
     fn next(&mut self) -> Option<Result<Item<(Cursor, LogRow)>, ReadingError>> {
-        match self {
-            Self::Own(search) => Some(search.next()?.map_err(Into::into).map(|(place, row)| {
-                let change = row.record.change_id();
-                Item { at: row.at, change, row: (place, row) }
-            })),
-            Self::Other(search) => search.next().map(Ok),
-        }
+        let found = match &mut self.rows {
+            NodeRows::Own(search) => search.next()?.map_err(Into::into),
+            NodeRows::Other(search) => Ok(search.next()?),
+            NodeRows::None => return None,
+        };
+        Some(found.map(|(place, row)| Item {
+            at: row.at,
+            change: self.keys.of(&row),
+            row: (place, row),
+        }))
     }
 }
 
@@ -72,8 +84,8 @@ impl GatheredSearch {
         stop: Stop,
     ) -> Self {
         let (nodes, places) = (Vec::new(), BTreeMap::new());
-        let (running, last) = (None, None);
-        Self { question, others, reader, runtime, stop, nodes, running, last, places }
+        let (keys, running, last) = (ChangeKeys::default(), None, None);
+        Self { question, others, reader, runtime, stop, keys, nodes, running, last, places }
     }
 
     /// Where the last row given is: a search that begins there goes on behind it. None before the first row.
@@ -91,12 +103,13 @@ impl GatheredSearch {
     pub(in crate::reading) fn outcome(&self) -> Outcome {
         let (mut passed_over, mut missing) = (SearchOutcome::default(), Vec::new());
         for part in self.running.iter().flat_map(Merge::parts) {
-            let of_part = match part {
-                SearchPart::Own(search) => search.outcome(),
-                SearchPart::Other(search) => {
+            let of_part = match &part.rows {
+                NodeRows::Own(search) => search.outcome(),
+                NodeRows::Other(search) => {
                     missing.extend(search.missing());
                     search.passed_over()
                 }
+                NodeRows::None => SearchOutcome::default(),
             };
             passed_over.damaged += of_part.damaged;
             passed_over.unreadable_segments += of_part.unreadable_segments;
@@ -176,30 +189,28 @@ impl GatheredSearch {
     ) -> Vec<SearchPart> {
         let own = self.others.own_node().0;
         let order = self.question.order;
-        let mut others: Vec<_> = asked
-            .iter()
-            .map(|asked| (asked.member.node.0, NodeSearch::new(asked.clone())))
-            .collect();
-        let begun = others.iter_mut().map(|(node, search)| async move {
-            if let Some(window) = window(*node) {
-                search.begin(self.request(window, limit)).await;
-            }
-        });
-        self.runtime.block_on(join_all(begun));
-        let mut parts: Vec<_> = others
-            .into_iter()
-            .map(|(node, search)| (node, SearchPart::Other(Box::new(search))))
-            .collect();
-        let nothing = || Window {
-            filter: Filter { until: Some(Timestamp::EPOCH), ..Filter::default() },
-            place: None,
+        let search = |asked: &AskedNode| {
+            let node = asked.member.node.0;
+            let call = window(node).map(|window| SearchCall::new(self.request(window, limit)));
+            (node, call.map(|call| NodeAnswer::new(asked.clone(), call)))
         };
-        let Window { filter, place } = window(own).unwrap_or_else(nothing);
-        let stop = self.stop.clone();
-        let search = self.reader.search(&filter, order, place).stop_when(move || stop());
-        parts.push((own, SearchPart::Own(Box::new(search))));
+        let mut others: Vec<_> = asked.iter().map(search).collect();
+        let begun = others.iter_mut().filter_map(|(_, search)| Some(search.as_mut()?.begin()));
+        self.runtime.block_on(join_all(begun));
+        let rows = |search: Option<NodeSearch>| {
+            search.map_or(NodeRows::None, |search| NodeRows::Other(Box::new(search)))
+        };
+        let mut parts: Vec<_> =
+            others.into_iter().map(|(node, search)| (node, rows(search))).collect();
+        let own_rows = window(own).map_or(NodeRows::None, |Window { filter, place }| {
+            let stop = self.stop.clone();
+            let search = self.reader.search(&filter, order, place).stop_when(move || stop());
+            NodeRows::Own(Box::new(search))
+        });
+        parts.push((own, own_rows));
         parts.sort_unstable_by_key(|(node, _)| *node);
-        parts.into_iter().map(|(_, part)| part).collect()
+        let part = |(_, rows)| SearchPart { rows, keys: self.keys.clone() };
+        parts.into_iter().map(part).collect()
     }
 
     fn request(&self, Window { filter, place }: Window, limit: Option<usize>) -> SearchRequest {

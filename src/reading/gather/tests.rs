@@ -4,7 +4,7 @@ use std::{collections::VecDeque, time::Duration};
 
 use proptest::prelude::*;
 
-use super::merge::{Bounds, Item, Merge, Part, Recent, behind};
+use super::merge::{Bounds, ChangeKey, Item, Merge, Part, Recent, behind};
 use crate::{clock::Timestamp, ids::ChangeId, query_log::Order, reading::records::ReadingError};
 
 const SPAN: Duration = Duration::from_micros(20);
@@ -28,9 +28,14 @@ impl Part<Row> for Log {
     fn next(&mut self) -> Option<Result<Item<Row>, ReadingError>> {
         let row = self.0.pop_front()?;
         self.1 += 1;
-        let change = row.change.map(ChangeId::from_bits);
+        let change = row.change.map(key);
         Some(Ok(Item { at: Timestamp::from_micros(row.at), change, row }))
     }
+}
+
+/// A change that all nodes tell in the same way.
+fn key(change: u64) -> ChangeKey {
+    ChangeKey { id: ChangeId::from_bits(change), content: 0 }
 }
 
 /// The logs of three nodes: each has lookups of its own, and each change at most once, later at some nodes than at others.
@@ -104,12 +109,7 @@ fn recent(rows: &[Row], order: Order, place: Option<Place>) -> Recent {
         let before = rows.iter().filter(|row| (row.at, row.node) <= (last.at, last.node));
         for Row { at, node, change } in before {
             if let Some(change) = change {
-                recent.is_double(
-                    ChangeId::from_bits(*change),
-                    Timestamp::from_micros(*at),
-                    *node,
-                    WIDE,
-                );
+                recent.is_double(key(*change), Timestamp::from_micros(*at), *node, WIDE);
             }
         }
     }
