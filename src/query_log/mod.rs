@@ -62,7 +62,7 @@ mod segment;
 mod segment_error;
 mod segment_name;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod verify;
 mod volume;
 
@@ -93,3 +93,6 @@ pub use segment_name::SegmentId;
 pub use verify::forgotten::{Finding, ForgottenError, ForgottenKind, ForgottenReport};
 pub use verify::{ChainReport, KeyState, SegmentReport, VerifyReport};
 pub use volume::bytes_by_hour;
+
+#[cfg(test)]
+pub(crate) use flips::tests as flips_tests;

@@ -46,14 +46,14 @@ async fn answering_slowly(
     served(Router::new().route("/v1/cluster/member", get(report))).await
 }
 
-pub(in crate::cluster) async fn served(routes: Router) -> String {
+pub(crate) async fn served(routes: Router) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     Handle::current().spawn(async move { axum::serve(listener, routes).await });
     address
 }
 
-pub(in crate::cluster) fn member(name: &str, node: u64, address: String) -> Member {
+pub(crate) fn member(name: &str, node: u64, address: String) -> Member {
     Member {
         name: name.to_owned(),
         node: NodeId(node),
@@ -67,7 +67,7 @@ pub(in crate::cluster) fn member(name: &str, node: u64, address: String) -> Memb
 }
 
 /// Node a with number 1, whose registry has these members, too.
-pub(in crate::cluster) async fn peers(folder: &std::path::Path, others: Vec<Member>) -> Peers {
+pub(crate) async fn peers(folder: &std::path::Path, others: Vec<Member>) -> Peers {
     let clock: SharedClock = Arc::new(SystemClock);
     let registry = started(folder, &clock);
     let all = [vec![member("a", 1, "http://127.0.0.1:1".to_owned())], others].concat();

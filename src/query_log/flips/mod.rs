@@ -25,7 +25,7 @@ mod rules;
 mod state;
 mod states;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod visit;
 
 pub use findings::Findings;
