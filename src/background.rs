@@ -4,7 +4,12 @@
 //! a thread for blocking work, so that its file I/O never holds up a request. If it panics the service stops with a
 //! failing exit code: a retention tick that died silently would keep records forever.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    panic,
+    sync::Arc,
+    thread::{self, ScopedJoinHandle},
+    time::Duration,
+};
 
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
@@ -43,6 +48,24 @@ pub fn spawn_tick(
 pub fn lower_priority() {
     // On Linux this is the thread's, not the process's. If it is refused the thread just keeps the priority that it has.
     let _ = rustix::process::setpriority_process(None, 19);
+}
+
+/// Does `work` on a thread of its own, with the lowest priority, and waits for it: a thread cannot raise its priority again.
+pub fn at_low_priority<T: Send>(name: &str, mut work: impl FnMut() -> T + Send) -> T {
+    let done = thread::scope(|scope| {
+        let work = || {
+            lower_priority();
+            work()
+        };
+        let thread = thread::Builder::new().name(name.to_owned()).spawn_scoped(scope, work);
+        thread.map(ScopedJoinHandle::join)
+    });
+    match done {
+        Ok(Ok(done)) => done,
+        Ok(Err(panicked)) => panic::resume_unwind(panicked),
+        // The operating system gives no thread, so this one does the work, with its priority.
+        Err(_) => work(),
+    }
 }
 
 #[cfg(test)]

@@ -228,6 +228,15 @@ pub const LOG_SEARCH_HOURS_AHEAD: usize = 2;
 /// Bytes that the count of flips keeps for handles: at least 48 for each, and up to three times as much in their lists. If
 /// this is too little, the count covers fewer handles at once and reads the log again for the others.
 pub const LOG_FLIPS_BYTES_MAX: usize = if cfg!(test) { 8 * 1024 } else { 6 * 1024 * 1024 };
+/// The same for a node of a cluster, which keeps more of each handle, for the node that counts: 170 bytes for most.
+pub const LOG_FLIPS_PARTS_BYTES_MAX: usize = if cfg!(test) { 8 * 1024 } else { 12 * 1024 * 1024 };
+/// Changes and runs of lookups that a node of a cluster keeps of one handle, and hands over to the node that counts flips: at most 140
+/// bytes of JSON each. If there are more, it joins runs over longer pauses. A handle whose route changed too often for that is cut.
+pub const LOG_FLIPS_STEPS_MAX: usize = if cfg!(test) { 64 } else { 4_096 };
+/// The longest pause over which runs are joined: as long as records are kept, or longer.
+pub const LOG_FLIPS_GAP_MAX: Duration = Duration::from_secs(400 * 24 * 3_600);
+/// Handles that another node may hand over in one answer. One that hands over more lies.
+pub const LOG_FLIPS_PARTS_MAX: u64 = if cfg!(test) { 1_000 } else { 500_000_000 };
 /// Rows of a segment in the order of time that are sorted by handle at once, about 80 bytes each.
 pub const LOG_FLIPS_FRAME_ROWS: usize = if cfg!(test) { 64 } else { 65_536 };
 /// Page boundaries that divide the handles when there are too many to count at once.
@@ -334,6 +343,8 @@ pub const TIMELINE_ASKERS_NAMED_MAX: usize = 5;
 /// A node that lacks a change may still apply it for this long after it was decided: more than a node that answers lookups lags. Later it
 /// counts as a change that the node never records.
 pub const TIMELINE_FRESH: Duration = Duration::from_secs(5);
+/// Changes of one handle that a node of a cluster may name for a timeline, about 150 bytes each. A node that names more is left out.
+pub const TIMELINE_CHANGES_MAX: usize = if cfg!(test) { 256 } else { 65_536 };
 
 // Group: The registry
 

@@ -10,7 +10,7 @@ use crate::{
     clock::Timestamp,
     handle::HandleError,
     operators::Role,
-    query_log::LogRow,
+    query_log::{FlipPart, LogRow},
 };
 
 /// A request of the operators' API, sent as `GET` with its fields as the query.
@@ -27,6 +27,8 @@ pub trait Call: Serialize {
     const NEEDS_CASE: bool = false;
     /// Whether another node of the cluster may make it for an operator. It must have a scope.
     const NODES_MAY: bool = false;
+    /// Whether only another node may make it.
+    const NODES_ONLY: bool = false;
     /// What its texts mean.
     type Meaning;
 
@@ -106,5 +108,7 @@ pub trait Row: Serialize + Send + 'static {
 }
 
 impl Row for LogRow {}
+
+impl Row for FlipPart {}
 
 impl Row for Listed {}

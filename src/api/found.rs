@@ -47,10 +47,15 @@ impl FoundRow {
         Self { place: Some(place.to_string()), id: self.record.change_id(), ..self }
     }
 
-    /// The row, its place, and the id of its change, as another node gives them. None if the place is none.
-    pub fn into_placed(self) -> Option<(Cursor, LogRow, Option<ChangeId>)> {
+    /// The row and its place, as another node gives them. None if the place is none, or a change has no id.
+    pub fn into_placed(self) -> Option<(Cursor, LogRow)> {
         let place = self.place?.parse().ok()?;
-        Some((place, LogRow { at: self.at, record: self.record }, self.id))
+        let mut record = self.record;
+        if let Record::Change(change) = &mut record {
+            // JSON lacks it in the record itself.
+            change.id = self.id?;
+        }
+        Some((place, LogRow { at: self.at, record }))
     }
 
     /// The row by itself, and the name of its node.

@@ -19,12 +19,13 @@ use super::{
 use crate::{
     audit,
     clock::Timestamp,
+    handle::Handle,
     ids::{AccountId, DeviceId},
     limits,
     operators::Role,
-    query_log::{Filter, FlipQuery, Kind, Order},
-    timeline::{MissingNode, NodeFromStore},
-    vocabulary::{Reason, Route},
+    query_log::{Filter, FlipQuery, FlipWindow, Kind, Order},
+    timeline::NodeFromStore,
+    vocabulary::{MissingNode, Reason, Route},
 };
 
 /// Which records. Everything named must hold. By itself: all of them, in the order of storage.
@@ -286,6 +287,10 @@ pub struct FlipsRequest {
     #[arg(long)]
     #[param(value_type = Option<Case>, example = "INC-4711")]
     pub case: Option<String>,
+    /// Whose lookups, in a cluster: cluster, the default, is every node; node is the one that is asked
+    #[arg(long, value_parser = codes(Scope::ALL, Scope::code))]
+    #[param(value_type = Option<Scope>)]
+    pub scope: Option<String>,
 }
 
 impl Call for FlipsRequest {
@@ -296,12 +301,74 @@ impl Call for FlipsRequest {
 
     fn resolve(&self, now: Timestamp) -> Result<FlipQuery, Invalid> {
         value::<Case>("case", Case::TAKES, &self.case)?;
+        self.scope()?;
         let all = FlipQuery::default();
         let min = number("min", (FlipQuery::MIN, None), &self.min)?;
         let limit = number("limit", (1, Some(limits::LOG_FLIPS_HANDLES_MAX)), &self.limit)?;
         let (since, until) = self.window(now)?;
         let (min, limit) = (min.unwrap_or(all.min), limit.unwrap_or(all.limit));
         Ok(FlipQuery { since, until, min, limit })
+    }
+
+    fn window(&self, now: Timestamp) -> Result<Window, Invalid> {
+        window(&self.since, &self.until, now)
+    }
+
+    fn case(&self) -> Option<&str> {
+        self.case.as_deref()
+    }
+
+    fn scope(&self) -> Result<Scope, Invalid> {
+        scope(&self.scope)
+    }
+}
+
+/// What a node asks another one to count flips over all nodes.
+#[derive(Clone, Default, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct FlipPartsRequest {
+    /// Lookups and changes from this instant on
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(example = "2026-11-23T08:00:00Z")]
+    pub since: Option<String>,
+    /// Lookups and changes before this instant
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(example = "2026-11-23T09:00:00Z")]
+    pub until: Option<String>,
+    /// Handles behind this one, in the order of handles: where an answer that broke off is continued
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(example = "+14155550123")]
+    pub after: Option<String>,
+    /// The case that the call belongs to
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(value_type = Option<Case>, example = "INC-4711")]
+    pub case: Option<String>,
+}
+
+/// The body of `POST /v1/log/flips/parts`.
+pub type FlipPartsBody = Fields<FlipPartsRequest>;
+
+impl Posted for FlipPartsRequest {
+    const NAME: &'static str = "FlipPartsRequest";
+    const ABOUT: &'static str = "What a node asks another one to count flips over all nodes.";
+}
+
+impl Call for FlipPartsRequest {
+    const PATH: &'static str = "/v1/log/flips/parts";
+    const ROLE: Role = Role::Reader;
+    const NEEDS_CASE: bool = true;
+    const NODES_MAY: bool = true;
+    const NODES_ONLY: bool = true;
+    type Meaning = FlipWindow;
+
+    fn resolve(&self, now: Timestamp) -> Result<FlipWindow, Invalid> {
+        value::<Case>("case", Case::TAKES, &self.case)?;
+        let (since, until) = self.window(now)?;
+        let after = self.after.as_ref().map(|after| {
+            let wrong = || Invalid::new("`after` takes a canonical handle");
+            Handle::from_canonical(after).ok_or_else(wrong)
+        });
+        Ok(FlipWindow { since, until, after: after.transpose()? })
     }
 
     fn window(&self, now: Timestamp) -> Result<Window, Invalid> {

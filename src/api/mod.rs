@@ -46,8 +46,9 @@ pub use handles::{HandleChange, HandleRequest, ProvedHandle};
 pub use health::Ready;
 pub use import::{BadRowReport, BadRowsReport, ImportLine, ImportPhase, ImportReport, ImportState};
 pub use log::{
-    AuditVerifyRequest, FilterBody, FlipsRequest, ForgottenRequest, Page, Paging, RecordFilter,
-    SearchBody, SearchMeaning, SearchRequest, SegmentsRequest, VerifyRequest,
+    AuditVerifyRequest, FilterBody, FlipPartsBody, FlipPartsRequest, FlipsRequest,
+    ForgottenRequest, Page, Paging, RecordFilter, SearchBody, SearchMeaning, SearchRequest,
+    SegmentsRequest, VerifyRequest,
 };
 pub use lookup::{
     BatchAnswer, BatchItem, BatchRequest, ItemError, LookupAnswer, LookupQuery, RefusedItem,
@@ -69,11 +70,12 @@ pub use crate::{
         JoinRequest, MemberReport, MemberState, NodeForgotten, SharedKeys,
     },
     query_log::{
-        Flip, FlipReport, FlipSummary, ForgottenReport, LogRow, SegmentReport, SegmentSummary,
-        VerifyReport as LogVerification,
+        Flip, FlipPart, FlipReport, FlipSummary, ForgottenReport, LogRow, SegmentReport,
+        SegmentSummary, VerifyReport as LogVerification,
     },
     quota::{QuotaNews, QuotaReceipt},
     registry::{Counts, HandleDetails, Imported},
-    timeline::{Entry as TimelineEntry, MissingNode, NodeFromStore, Summary as TimelineSummary},
+    timeline::{Entry as TimelineEntry, NodeFromStore, Summary as TimelineSummary},
     verification::{SentBy, Verification},
+    vocabulary::MissingNode,
 };

@@ -10,9 +10,9 @@ use super::{
     text::{counted, visible, wrap},
 };
 use crate::{
+    api::{MissingNode, NodeFromStore},
     query_log::SearchOutcome,
     reading::Outcome,
-    timeline::{MissingNode, NodeFromStore},
 };
 
 /// Columns by which the second line of a message is indented.

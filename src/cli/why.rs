@@ -13,11 +13,11 @@ use super::{
 };
 use crate::{
     api::{
-        Row as _, TimelineEntry as Entry, TimelineLine as Line, TimelineSummary as Summary,
-        WhyRequest,
+        MissingNode, NodeFromStore, Row as _, TimelineEntry as Entry, TimelineLine as Line,
+        TimelineSummary as Summary, WhyRequest,
     },
     query_log::SearchOutcome,
-    timeline::{Detail, MissingNode, NodeFromStore},
+    timeline::Detail,
     vocabulary::Route,
 };
 

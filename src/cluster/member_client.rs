@@ -150,8 +150,10 @@ impl ClientError {
 pub struct Asking<'a, Q> {
     /// Where it is sent.
     pub path: &'a str,
-    /// Its parameters. They must limit it to the node that is asked.
-    pub query: &'a Q,
+    /// What is asked for. It must be limited to the node that is asked.
+    pub request: &'a Q,
+    /// Whether the request is sent as a JSON body. Otherwise its fields are parameters of the address, which may hold no handle.
+    pub by_body: bool,
     /// The operator who made the call at this node.
     pub operator: &'a str,
 }
@@ -234,8 +236,12 @@ impl MemberClient {
         of: Callee<'_>,
         asking: &Asking<'_, impl Serialize>,
     ) -> Result<AnswerLines<ClientError>, ClientError> {
-        let Asking { path, query, operator } = asking;
-        let asked = self.patient.get(format!("{}{path}", of.address)).query(query);
+        let Asking { path, request, by_body, operator } = asking;
+        let url = format!("{}{path}", of.address);
+        let asked = match by_body {
+            true => self.patient.post(url).json(request),
+            false => self.patient.get(url).query(request),
+        };
         let asked = asked.header("accept", "application/x-ndjson").header("te", "trailers");
         let asked = self.signed(of, asked.header(ON_BEHALF, *operator));
         let answer = accepted(asked.send().await.map_err(unanswered)?).await?;

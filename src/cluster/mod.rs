@@ -61,3 +61,6 @@ pub use quota_exchange::QuotaExchange;
 pub use report::{ClusterReport, EngineMember, MemberReport, MemberState, shown};
 pub use returning::{is_left_behind, other_members, take_over_from_any};
 pub use rotation::{KeyRotation, RotationError};
+
+#[cfg(test)]
+pub(crate) use peers::tests as peers_tests;

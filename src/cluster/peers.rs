@@ -338,4 +338,4 @@ impl Peers {
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+pub(crate) mod tests;

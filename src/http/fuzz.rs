@@ -10,9 +10,9 @@ use utoipa::IntoParams;
 use super::{auth::bearer, connection::proxy_protocol, problem::Problem, proxies::Proxies, query};
 use crate::{
     api::{
-        AuditRequest, AuditVerifyRequest, Call, FlipsRequest, ForgottenRequest, LookupQuery,
-        QuotaRequest, RecordFilter, SearchRequest, SegmentsRequest, TrustRequest, VerifyRequest,
-        WhyRequest,
+        AuditRequest, AuditVerifyRequest, Call, FlipPartsRequest, FlipsRequest, ForgottenRequest,
+        LookupQuery, QuotaRequest, RecordFilter, SearchRequest, SegmentsRequest, TrustRequest,
+        VerifyRequest, WhyRequest,
     },
     clock::Timestamp,
     limits,
@@ -32,6 +32,7 @@ pub fn queries(bytes: &[u8]) {
     call::<SearchRequest>(&uri);
     call::<RecordFilter>(&uri);
     call::<FlipsRequest>(&uri);
+    call::<FlipPartsRequest>(&uri);
     call::<SegmentsRequest>(&uri);
     call::<VerifyRequest>(&uri);
     call::<ForgottenRequest>(&uri);

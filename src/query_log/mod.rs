@@ -64,7 +64,7 @@ mod segment;
 mod segment_error;
 mod segment_name;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod verify;
 mod volume;
 
@@ -77,7 +77,8 @@ pub use fetch::{FetchError, FetchReport};
 pub use figures::LogAges;
 pub use filter::{Filter, Kind, Network, NetworkError, Order};
 pub use flips::{
-    Flip, FlipQuery, FlipReport, FlipSummary, Likely, LikelyCount, RegistryCount, RouteChange,
+    Findings as FlipFindings, Flip, FlipChange, FlipPart, FlipQuery, FlipReport, FlipRun, FlipStep,
+    FlipSummary, FlipWindow, FlipsRead, Likely, LikelyCount, RegistryCount, RouteChange,
 };
 pub use frames::append_ack::{AppendAck, AppendError};
 pub use log::{LogOptions, QueryLog};
@@ -95,3 +96,6 @@ pub use segment_name::SegmentId;
 pub use verify::forgotten::{Finding, ForgottenError, ForgottenKind, ForgottenReport};
 pub use verify::{ChainReport, KeyState, SegmentReport, VerifyReport};
 pub use volume::bytes_by_hour;
+
+#[cfg(test)]
+pub(crate) use flips::tests as flips_tests;

@@ -13,7 +13,7 @@ use super::{
     copies::{Copies, CopyOptions},
     cursor::Cursor,
     filter::{Filter, Order},
-    flips::{self, FlipQuery, FlipReport},
+    flips::{self, FlipPart, FlipQuery, FlipReport, FlipWindow, FlipsRead},
     recovery::{self, OpenError},
     search::{
         tail::{Tail, TailPosition},
@@ -136,6 +136,17 @@ impl LogReader {
         stop: &(dyn Fn() -> bool + Sync),
     ) -> Result<FlipReport, ReadError> {
         flips::flips(&self.sources, query, stop)
+    }
+
+    /// What this log has of each handle, for a node that counts flips over several logs: ascending by handle. It reads on
+    /// this thread, which should have a low priority. `each` takes a handle, and says whether to go on.
+    pub fn flip_parts(
+        &self,
+        window: &FlipWindow,
+        stop: &dyn Fn() -> bool,
+        each: &mut dyn FnMut(FlipPart) -> bool,
+    ) -> Result<FlipsRead, ReadError> {
+        flips::parts(&self.sources, window, stop, each)
     }
 
     /// Every segment, oldest first.

@@ -6,15 +6,15 @@ use tokio::runtime::Handle;
 
 use super::{
     call::{Answer, Reading, Rows, Stop, send_rows},
-    gather::{GatheredExport, GatheredSearch, Question},
+    gather::{GatheredExport, GatheredFlips, GatheredSearch, Question},
     outcome::Outcome,
     records::{ReadingError, Records},
 };
 use crate::{
     api::{
-        AuditRequest, AuditVerifyRequest, Call as _, FlipsRequest, ForgottenAnswer,
-        ForgottenRequest, FoundRow, Invalid, Page, PagePlace, RecordFilter, SearchMeaning,
-        SearchRequest, SegmentsRequest, VerifyRequest, page_limit,
+        AuditRequest, AuditVerifyRequest, Call as _, FlipPart, FlipPartsRequest, FlipsRequest,
+        ForgottenAnswer, ForgottenRequest, FoundRow, Invalid, Page, PagePlace, RecordFilter, Scope,
+        SearchMeaning, SearchRequest, SegmentsRequest, VerifyRequest, page_limit,
     },
     audit::{self, Audited, Call, Filters, Listed},
     cluster::Others,
@@ -244,14 +244,24 @@ impl Answer for FlipsRequest {
     type Answer = FlipReport;
 
     fn answer(&self, records: &Records, by: &str, stop: &Stop) -> Result<FlipReport, ReadingError> {
-        let query = self.resolve(records.now())?;
+        let now = records.now();
+        let query = self.resolve(now)?;
         let (since, until) = (query.since, query.until);
         let filters = Filters::of(&Filter { since, until, ..Filter::default() })
             .in_case(self.case())
+            .plain("scope", self.scope.as_deref())
             .plain("min", Some(query.min))
             .plain("limit", Some(query.limit));
         let (reader, mut audited) = records.read(by, Call::Flips, &filters)?;
-        let mut report = reader.flips(&query, &|| stop())?;
+        // A node without others counts as one machine does.
+        let others = records.asks_others(self)?.filter(|others| !others.members().is_empty());
+        let mut report = match others.zip(Handle::try_current().ok()) {
+            None => reader.flips(&query, &|| stop())?,
+            Some((others, runtime)) => {
+                let (case, operator) = (self.case.clone(), by.to_owned());
+                GatheredFlips { query, case, operator, now, others, reader, runtime }.count(stop)?
+            }
+        };
         report.summary.hidden_until = records.hidden_until();
         if report.stopped {
             return Err(ReadingError::Stopped);
@@ -259,6 +269,27 @@ impl Answer for FlipsRequest {
         audited.add(report.flips.len() as u64);
         audited.finish();
         Ok(report)
+    }
+}
+
+/// The part of this node, for another one that counts over all nodes.
+impl Rows for FlipPartsRequest {
+    type Row = FlipPart;
+
+    fn begin(&self, records: &Records, by: &str) -> Result<Reading<FlipPart>, ReadingError> {
+        let window = self.resolve(records.now())?;
+        let (since, until) = (window.since, window.until);
+        let after = window.after.as_ref().map(|after| after.canonical().into_owned());
+        let filters = Filters::of(&Filter { since, until, ..Filter::default() })
+            .in_case(self.case())
+            .plain("scope", Some(Scope::Node.code()))
+            .personal("after", after);
+        let (reader, audited) = records.read(by, Call::Flips, &filters)?;
+        Ok(Reading::new(audited, move |stop, take| {
+            let is_over = || stop();
+            let read = reader.flip_parts(&window, &is_over, take)?;
+            Ok((!read.stopped).then(|| read.passed_over.into()))
+        }))
     }
 }
 

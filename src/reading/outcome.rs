@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use crate::{
+    api::{MissingNode, NodeFromStore},
     query_log::SearchOutcome,
-    timeline::{MissingNode, NodeFromStore},
 };
 
 /// The trailer with the number of records.

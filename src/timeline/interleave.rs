@@ -24,11 +24,63 @@
 use std::collections::HashSet;
 
 use super::change_order::KnownChange;
-use crate::{ids::ChangeId, query_log::LogRow};
+use crate::{
+    clock::Timestamp,
+    ids::ChangeId,
+    query_log::{FlipChange, FlipStep, LogRow},
+};
+
+/// A row of one node: a change, or what lies between two changes.
+pub trait Aligned {
+    /// When the node recorded it.
+    fn at(&self) -> Timestamp;
+
+    /// The change, if it is one.
+    fn change(&self) -> Option<ChangeId>;
+
+    /// The same at another instant.
+    #[must_use]
+    fn moved_to(self, at: Timestamp) -> Self;
+}
+
+impl Aligned for LogRow {
+    fn at(&self) -> Timestamp {
+        self.at
+    }
+
+    fn change(&self) -> Option<ChangeId> {
+        self.record.change_id()
+    }
+
+    fn moved_to(self, at: Timestamp) -> Self {
+        Self { at, ..self }
+    }
+}
+
+impl Aligned for FlipStep {
+    fn at(&self) -> Timestamp {
+        Self::at(self)
+    }
+
+    fn change(&self) -> Option<ChangeId> {
+        match self {
+            Self::Change(change) => Some(change.id),
+            Self::Run(_) => None,
+        }
+    }
+
+    fn moved_to(self, at: Timestamp) -> Self {
+        match self {
+            Self::Change(change) => Self::Change(FlipChange { at, ..change }),
+            // Only changes stand in several logs.
+            Self::Run(_) => self,
+        }
+    }
+}
 
 /// Rows of several nodes in one order. `N` gives those of one node.
-pub(super) struct Interleave<N, E> {
-    nodes: Vec<Node<N>>,
+pub(super) struct Interleave<N, R, E> {
+    nodes: Vec<Node<N, R>>,
     /// The changes that were recorded when the reading began.
     order: Vec<KnownChange>,
     /// The place in `order` of the next change to give.
@@ -38,12 +90,12 @@ pub(super) struct Interleave<N, E> {
     failed: Option<E>,
 }
 
-struct Node<N> {
+struct Node<N, R> {
     rows: N,
-    head: Option<LogRow>,
+    head: Option<R>,
 }
 
-impl<N: Iterator<Item = Result<LogRow, E>>, E> Interleave<N, E> {
+impl<N: Iterator<Item = Result<R, E>>, R: Aligned, E> Interleave<N, R, E> {
     /// `nodes` in the order of their names, and in the same order as the lists that `order` was merged from. For one node `order` is empty,
     /// and its rows come as they are.
     pub(super) fn new(nodes: Vec<N>, order: Vec<KnownChange>) -> Self {
@@ -63,8 +115,7 @@ impl<N: Iterator<Item = Result<LogRow, E>>, E> Interleave<N, E> {
         let Some(Node { rows, head }) = self.nodes.get_mut(node) else { return };
         *head = loop {
             match rows.next() {
-                Some(Ok(row))
-                    if row.record.change_id().is_some_and(|id| self.given.contains(&id)) => {}
+                Some(Ok(row)) if row.change().is_some_and(|id| self.given.contains(&id)) => {}
                 Some(Ok(row)) => break Some(row),
                 Some(Err(error)) => {
                     self.failed.get_or_insert(error);
@@ -75,7 +126,7 @@ impl<N: Iterator<Item = Result<LogRow, E>>, E> Interleave<N, E> {
         };
     }
 
-    fn take(&mut self, node: usize) -> Option<LogRow> {
+    fn take(&mut self, node: usize) -> Option<R> {
         let row = self.nodes.get_mut(node)?.head.take();
         self.read_on(node);
         row
@@ -86,31 +137,30 @@ impl<N: Iterator<Item = Result<LogRow, E>>, E> Interleave<N, E> {
         let change = self.order.get(self.next);
         let heads = self.nodes.iter().enumerate();
         let heads = heads.filter_map(|(node, it)| Some((node, it.head.as_ref()?)));
-        let is_before = |(node, row): &(usize, &LogRow)| {
+        let is_before = |(node, row): &(usize, &R)| {
             let is_before =
-                |change: &KnownChange| change.is_recorded_by(*node) || row.at < change.decided;
-            row.record.change_id().is_none() && change.is_none_or(is_before)
+                |change: &KnownChange| change.is_recorded_by(*node) || row.at() < change.decided;
+            row.change().is_none() && change.is_none_or(is_before)
         };
-        let next = heads.filter(is_before).min_by_key(|(node, row)| (row.at, *node))?;
+        let next = heads.filter(is_before).min_by_key(|(node, row)| (row.at(), *node))?;
         Some(next.0)
     }
 
     /// The record of a change from every node that comes to it next, as one, with the earliest instant.
-    fn take_change(&mut self, id: ChangeId) -> Option<LogRow> {
+    fn take_change(&mut self, id: ChangeId) -> Option<R> {
         if self.nodes.len() > 1 {
             self.given.insert(id);
         }
-        let is_next =
-            |it: &Node<N>| it.head.as_ref().and_then(|row| row.record.change_id()) == Some(id);
+        let is_next = |it: &Node<N, R>| it.head.as_ref().and_then(R::change) == Some(id);
         let nodes: Vec<_> =
             (0..self.nodes.len()).filter(|node| is_next(&self.nodes[*node])).collect();
         let rows: Vec<_> = nodes.into_iter().filter_map(|node| self.take(node)).collect();
-        rows.into_iter().min_by_key(|row| row.at)
+        rows.into_iter().min_by_key(R::at)
     }
 }
 
-impl<N: Iterator<Item = Result<LogRow, E>>, E> Iterator for Interleave<N, E> {
-    type Item = Result<LogRow, E>;
+impl<N: Iterator<Item = Result<R, E>>, R: Aligned, E> Iterator for Interleave<N, R, E> {
+    type Item = Result<R, E>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
@@ -125,11 +175,11 @@ impl<N: Iterator<Item = Result<LogRow, E>>, E> Iterator for Interleave<N, E> {
             self.next += 1;
             // None gives it if it lies behind the rows asked for, or has expired since.
             if let Some(row) = self.take_change(id) {
-                return Some(Ok(LogRow { at, ..row }));
+                return Some(Ok(row.moved_to(at)));
             }
         }
         let heads = self.nodes.iter().filter_map(|node| node.head.as_ref());
-        let next = heads.filter_map(|row| row.record.change_id()).min()?;
+        let next = heads.filter_map(R::change).min()?;
         self.take_change(next).map(Ok)
     }
 }

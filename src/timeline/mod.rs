@@ -8,6 +8,7 @@
 //! ```
 //!
 //! In a cluster each node has a log of its own. [`interleave`] makes one history of them, which is exact whatever the nodes' clocks.
+//! [`align`] does the same for what nodes hand over of many handles.
 //!
 //! Changes are facts, and where the log holds the change by which a claim began they tell everything. An answer counts
 //! as evidence only where it contradicts them. That happens in three cases:
@@ -27,6 +28,7 @@
 //! Memory is bounded: one open run for each kind of answer, and the last answer of each of
 //! [`TIMELINE_HOLDERS_MAX`](crate::limits::TIMELINE_HOLDERS_MAX) askers within the time it may be reused.
 
+mod align;
 mod change_order;
 mod entry;
 mod interleave;
@@ -43,8 +45,10 @@ mod tests;
 mod verdict;
 mod walk;
 
+pub use align::align;
 pub use entry::{ChangeEntry, ChangeRef, Entry, LookupsEntry};
-pub use node_log::{IsOver, MissingNode, NodeFromStore, NodeLog, NodeLogError, NodeRows, OwnLog};
+pub use interleave::Aligned;
+pub use node_log::{IsOver, NodeFromStore, NodeLog, NodeLogError, NodeRows, OwnLog};
 pub use question::{Detail, Question};
 pub use read::{Logs, read};
 pub use summary::{Holder, Source, Summary, SummaryKind};

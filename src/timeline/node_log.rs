@@ -24,17 +24,6 @@ pub enum NodeLogError {
     Missing(String),
 }
 
-/// A node whose part of an answer is missing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct MissingNode {
-    /// Its name.
-    #[schema(example = "c")]
-    pub node: String,
-    /// Why.
-    #[schema(example = "no answer: Connection refused (os error 111)")]
-    pub why: String,
-}
-
 /// A node that is gone and whose part of an answer was read from the copies of its log in the object store.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct NodeFromStore {

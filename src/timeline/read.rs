@@ -9,7 +9,7 @@ use super::{
     change_order::{self, Recorded},
     entry::Entry,
     interleave::Interleave,
-    node_log::{IsOver, MissingNode, NodeFromStore, NodeLog, NodeLogError, NodeRows},
+    node_log::{IsOver, NodeFromStore, NodeLog, NodeLogError, NodeRows},
     question::{Question, STEP},
     summary::Summary,
     walk::Timeline,
@@ -20,7 +20,7 @@ use crate::{
     handle::Handle,
     limits,
     query_log::{Filter, Kind, LogRow, ReadError, Record, SearchOutcome},
-    vocabulary::ChangeKind,
+    vocabulary::{ChangeKind, MissingNode},
 };
 
 /// The filters of every row needed, one for each spelling: changes from the beginning, then everything from where answers count.
@@ -53,6 +53,8 @@ struct Parts<'a> {
     left: VecDeque<Vec<Filter>>,
     open: Option<Box<dyn NodeRows>>,
     is_over: IsOver,
+    /// Changes that may still come. None on one machine: its log is read as it is.
+    changes_left: Option<usize>,
     /// Of the parts that were read to the end.
     outcome: SearchOutcome,
     /// Why it gives no more.
@@ -66,12 +68,14 @@ impl<'a> Parts<'a> {
         log: &'a dyn NodeLog,
         parts: impl IntoIterator<Item = Vec<Filter>>,
         is_over: &IsOver,
+        changes_left: Option<usize>,
     ) -> Self {
         Self {
             log,
             left: parts.into_iter().collect(),
             open: None,
             is_over: Arc::clone(is_over),
+            changes_left,
             outcome: SearchOutcome::default(),
             missing: None,
             from_store: None,
@@ -85,6 +89,24 @@ impl<'a> Parts<'a> {
             self.outcome.unreadable_segments += unreadable_segments;
             add(&mut self.from_store, rows.from_store());
         }
+    }
+
+    /// Whether a row is one of as many changes as may come. Each of them is kept.
+    fn is_within_bound(&mut self, row: &LogRow) -> bool {
+        match &mut self.changes_left {
+            Some(left) if row.record.change_id().is_some() => {
+                let is_within = *left > 0;
+                *left = left.saturating_sub(1);
+                is_within
+            }
+            _ => true,
+        }
+    }
+
+    fn give_up(&mut self, why: String) {
+        self.missing = Some(why);
+        self.left.clear();
+        self.close();
     }
 }
 
@@ -106,12 +128,15 @@ impl Iterator for Parts<'_> {
                 self.open = Some(self.log.rows(filters, &self.is_over));
             }
             match self.open.as_mut().and_then(Iterator::next) {
-                Some(Ok(row)) => return Some(Ok(row)),
+                Some(Ok(row)) if self.is_within_bound(&row) => return Some(Ok(row)),
+                Some(Ok(_)) => {
+                    let most = limits::TIMELINE_CHANGES_MAX;
+                    self.give_up(format!("it has more than {most} changes of the handle"));
+                    return None;
+                }
                 Some(Err(NodeLogError::Read(error))) => return Some(Err(error)),
                 Some(Err(NodeLogError::Missing(why))) => {
-                    self.missing = Some(why);
-                    self.left.clear();
-                    self.close();
+                    self.give_up(why);
                     return None;
                 }
                 None => self.close(),
@@ -149,7 +174,8 @@ impl<'a> Nodes<'a> {
         log: &'a dyn NodeLog,
         parts: impl IntoIterator<Item = Vec<Filter>>,
     ) -> Parts<'a> {
-        Parts::new(log, parts, &self.is_over)
+        let changes_left = (!self.is_alone).then_some(limits::TIMELINE_CHANGES_MAX);
+        Parts::new(log, parts, &self.is_over, changes_left)
     }
 
     fn note(
@@ -194,7 +220,8 @@ impl<'a> Nodes<'a> {
         let kind = Some(Kind::Change);
         let filter = Filter { without_handle: true, kind, ..Filter::default() };
         let mut began = Vec::new();
-        for row in self.read(self.own, [vec![filter]]) {
+        // Only the instants of the large ones are kept.
+        for row in Parts::new(self.own, [vec![filter]], &self.is_over, None) {
             let row = row?;
             if let Record::Change(change) = row.record
                 && change.kind == ChangeKind::HandleImported
@@ -207,7 +234,7 @@ impl<'a> Nodes<'a> {
     }
 
     /// What is known of nodes whose answers ended early, and what all of them could not read.
-    fn end(&mut self, rows: &Interleave<Parts<'_>, ReadError>) -> SearchOutcome {
+    fn end(&mut self, rows: &Interleave<Parts<'_>, LogRow, ReadError>) -> SearchOutcome {
         let mut outcome = SearchOutcome::default();
         for part in rows.nodes() {
             outcome.damaged += part.outcome.damaged;

@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use super::{
     entry::{ChangeRef, Entry, is_default},
-    node_log::{MissingNode, NodeFromStore},
+    node_log::NodeFromStore,
     phrasing::Evidence,
     spelling::State,
     stale_askers::GivenAnswer,
@@ -14,7 +14,7 @@ use crate::{
     clock::Timestamp,
     handle::{self, Handle},
     ids::{AccountId, DeviceId, RequestId},
-    vocabulary::{Reason, Route, codes},
+    vocabulary::{MissingNode, Reason, Route, codes},
 };
 
 codes! {

@@ -2,7 +2,7 @@
 
 use super::{
     entry::Entry,
-    node_log::{MissingNode, NodeFromStore},
+    node_log::NodeFromStore,
     phrasing::{Evidence, colour, date_time},
     spelling::State,
     stale_askers::GivenAnswer,
@@ -13,7 +13,7 @@ use crate::{
     clock::Timestamp,
     dispatch::{Preview, route_of},
     limits,
-    vocabulary::{Reason, Route},
+    vocabulary::{MissingNode, Reason, Route},
 };
 
 impl Timeline {

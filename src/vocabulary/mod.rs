@@ -23,6 +23,7 @@ mod flag;
 mod likeness;
 mod limit;
 mod lookup;
+mod missing_node;
 mod problem;
 
 pub use change::{Cause, Change, ChangeKind, Platform};
@@ -31,4 +32,5 @@ pub use flag::FlagReason;
 pub use likeness::most_like;
 pub use limit::{Limit, QuotaLimit};
 pub use lookup::{HandleLoss, Reason, Route, Together};
+pub use missing_node::MissingNode;
 pub use problem::{ProblemCode, Retry};

@@ -166,7 +166,7 @@ impl SharedLog for ToldLog {
 }
 
 /// The calls that wait behind the fence.
-const FENCED: [&str; 35] = [
+const FENCED: [&str; 36] = [
     "checkIn",
     "claimHandle",
     "clearFlag",
@@ -184,6 +184,7 @@ const FENCED: [&str; 35] = [
     "importAccounts",
     "joinCluster",
     "listAuditEntries",
+    "listFlipParts",
     "listFlips",
     "listSegments",
     "lookUpBatch",

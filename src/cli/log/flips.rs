@@ -4,10 +4,10 @@ use std::cmp::Reverse;
 
 use crate::{
     api::{Call as _, Flip, FlipSummary, FlipsRequest},
-    cli::note::{note, print_passed_over},
+    cli::note::{note, print_gone, print_passed_over},
     cli::{
         output::{Column, TableRow, Tabular, print_json, print_rows},
-        text::seconds,
+        text::{counted, seconds},
     },
     clock::{Clock as _, SystemClock},
     query_log::SearchOutcome,
@@ -19,7 +19,8 @@ pub(super) fn run(command: &Tabular<FlipsRequest>) -> anyhow::Result<()> {
     let form = command.form();
     if form.json {
         print_rows(form, &report.flips)?;
-        return print_json(&report.summary);
+        print_json(&report.summary)?;
+        return print_gone(&report.summary.missing, &[]);
     }
     if !report.flips.is_empty() {
         print_rows(form, &report.flips)?;
@@ -30,7 +31,7 @@ pub(super) fn run(command: &Tabular<FlipsRequest>) -> anyhow::Result<()> {
     }
     let FlipSummary { damaged, unreadable_segments, .. } = *summary;
     print_passed_over(SearchOutcome { damaged, unreadable_segments });
-    Ok(())
+    print_gone(&summary.missing, &[])
 }
 
 impl TableRow for Flip {
@@ -65,17 +66,25 @@ fn reasons(flip: &Flip) -> String {
 }
 
 fn describe(summary: &FlipSummary, min: u32) -> Vec<String> {
-    let FlipSummary { handles, changes, .. } = summary;
+    let FlipSummary { handles, changes, cut, .. } = summary;
     let head = match handles {
-        0 => format!("no handle's route changed {min} times or more"),
-        _ => format!(
+        // An answer that lacks a node does not tell that there is nothing.
+        0 => summary
+            .missing
+            .is_empty()
+            .then(|| format!("no handle's route changed {min} times or more")),
+        _ => Some(format!(
             "handles whose route changed {min} times or more: {handles}, with {changes} changes"
-        ),
+        )),
     };
+    let cut = (*cut > 0).then(|| {
+        let handles = counted(*cut, "handle");
+        format!("{handles} changed too often to be counted in full: the counts are minimums")
+    });
     let likely = summary.likely.iter();
     let likely =
         likely.map(|it| format!("{}, {} of them: {}", it.likely.code(), it.handles, it.because));
-    std::iter::once(head).chain(likely).collect()
+    head.into_iter().chain(likely).chain(cut).collect()
 }
 
 #[cfg(test)]
@@ -84,6 +93,7 @@ mod tests {
 
     use super::*;
     use crate::{
+        api::MissingNode,
         cli::output::table,
         clock::Timestamp,
         handle::Handle,
@@ -119,6 +129,8 @@ mod tests {
             likely,
             damaged: 1,
             unreadable_segments: 0,
+            cut: 0,
+            missing: Vec::new(),
             hidden_until: None,
         }
     }
@@ -150,5 +162,9 @@ ann@example.com  12       2026-11-23T08:41:07Z  lease-lapses
         );
         let none = describe(&summary(0, Vec::new()), 2);
         assert_eq!(none, ["no handle's route changed 2 times or more"]);
+        let missing = vec![MissingNode { node: "c".to_owned(), why: "no answer".to_owned() }];
+        assert!(describe(&FlipSummary { missing, ..summary(0, Vec::new()) }, 2).is_empty());
+        let cut = describe(&FlipSummary { cut: 2, ..summary(0, Vec::new()) }, 2);
+        assert!(cut[1].starts_with("2 handles changed too often"), "{cut:?}");
     }
 }

@@ -47,14 +47,14 @@ async fn answering_slowly(
     served(Router::new().route("/v1/cluster/member", get(report))).await
 }
 
-pub(in crate::cluster) async fn served(routes: Router) -> String {
+pub(crate) async fn served(routes: Router) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     Handle::current().spawn(async move { axum::serve(listener, routes).await });
     address
 }
 
-pub(in crate::cluster) fn member(name: &str, node: u64, address: String) -> Member {
+pub(crate) fn member(name: &str, node: u64, address: String) -> Member {
     Member {
         name: name.to_owned(),
         node: NodeId(node),
@@ -68,7 +68,7 @@ pub(in crate::cluster) fn member(name: &str, node: u64, address: String) -> Memb
 }
 
 /// Node a with number 1, whose registry has these members, too.
-pub(in crate::cluster) async fn peers(folder: &std::path::Path, others: Vec<Member>) -> Peers {
+pub(crate) async fn peers(folder: &std::path::Path, others: Vec<Member>) -> Peers {
     let clock: SharedClock = Arc::new(SystemClock);
     let registry = started(folder, &clock);
     let all = [vec![member("a", 1, "http://127.0.0.1:1".to_owned())], others].concat();
@@ -113,7 +113,7 @@ async fn a_clock_that_is_far_from_the_others_stops_changes_until_it_is_right() {
 }
 
 /// Asks a node for the log, on behalf of an operator.
-const LOG: Asking<'_, [(&str, &str); 0]> = Asking { path: "/v1/log", query: &[], operator: "ann" };
+const LOG: Asking<'_, [(&str, &str); 0]> = Asking { path: "/v1/log", request: &[], by_body: false, operator: "ann" };
 
 #[tokio::test]
 async fn a_node_that_was_removed_is_told_nothing_and_waited_for_no_more() {

@@ -11,9 +11,9 @@ use super::{
 };
 use crate::{
     api::{
-        AuditRequest, AuditVerifyRequest, FlipsRequest, ForgottenAnswer, ForgottenRequest, Page,
-        RecordFilter, SearchBody, SearchRequest, SegmentsRequest, Timeline, TimelineLine,
-        VerifyRequest, WhyBody, WhyFields, WhyRequest,
+        AuditRequest, AuditVerifyRequest, FlipPart, FlipPartsBody, FlipPartsRequest, FlipsRequest,
+        ForgottenAnswer, ForgottenRequest, Page, RecordFilter, SearchBody, SearchRequest,
+        SegmentsRequest, Timeline, TimelineLine, VerifyRequest, WhyBody, WhyFields, WhyRequest,
     },
     audit::{self, Listed},
     cluster::forgotten_by_others,
@@ -133,7 +133,7 @@ pub(super) async fn forgotten(
 }
 
 /// Finds the handles whose route went back and forth, most often first, and the likely cause of each. It reads the whole
-/// window, so over 30 days it takes a while.
+/// window, so over 30 days it takes a while. In a cluster it counts the lookups of all nodes, and names those whose part is missing.
 #[utoipa::path(
     get, path = "/v1/log/flips", operation_id = "listFlips", tag = "log", params(FlipsRequest),
     responses(
@@ -146,6 +146,24 @@ pub(super) async fn forgotten(
 )]
 pub(super) async fn flips(asked: Asked<FlipsRequest>) -> Result<Response, Problem> {
     asked.answer().await
+}
+
+/// Tells another node what this one has of each handle, so that it counts flips over all nodes. A handle a line, in the order of handles.
+/// The trailers are those of an export.
+#[utoipa::path(
+    post, path = "/v1/log/flips/parts", operation_id = "listFlipParts", tag = "log", request_body = FlipPartsBody,
+    responses(
+        (status = 200, description = "A handle a line", body = FlipPart, content_type = "application/x-ndjson"),
+        (status = 400, description = "`request-invalid`: a field is unknown, appears twice, or has a value that it does not take; \
+                                      `case-required`: the server asks readers for a case"),
+        (status = 503, description = "`overloaded`: as many searches run as the server bears, or as one operator may; `audit-unwritable`"),
+    ),
+    security(("operator" = ["member"])),
+)]
+pub(super) async fn flip_parts(
+    AskedByBody { asked, .. }: AskedByBody<FlipPartsRequest>,
+) -> Result<Response, Problem> {
+    asked.rows().await
 }
 
 /// Why is it blue or green? Changes and lookups of one handle in one order, each with its reason in a sentence.

@@ -144,7 +144,7 @@ struct Admitted {
 impl Admitted {
     async fn of<C: Call>(headers: &HeaderMap, gate: Gate) -> Result<Self, Problem> {
         let (role, authority) = match C::REFUSED_AS {
-            _ if C::NODES_MAY && headers.contains_key(ON_BEHALF) => {
+            _ if C::NODES_ONLY || C::NODES_MAY && headers.contains_key(ON_BEHALF) => {
                 gate.admit_through_node(headers, C::ROLE)?
             }
             Some(call) => (C::ROLE, gate.admit_admin(headers, call).await?),

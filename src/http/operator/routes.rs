@@ -142,6 +142,7 @@ fn described() -> OpenApiRouter<OperatorState> {
         .routes(routes!(tail::tail, tail::tail_by_body))
         .routes(routes!(log::export))
         .routes(routes!(log::flips))
+        .routes(routes!(log::flip_parts))
         .routes(routes!(log::segments))
         .routes(routes!(log::verify))
         .routes(routes!(log::forgotten))

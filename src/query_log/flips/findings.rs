@@ -3,15 +3,18 @@
 use std::{cmp::Reverse, collections::BTreeMap};
 
 use super::{
+    kept::Kept as _,
+    part::FlipStep,
+    read::FlipsRead,
     report::{Flip, FlipQuery, FlipReport, FlipSummary, Likely, LikelyCount, RegistryCount},
     rules,
     state::State,
-    visit::Visit,
 };
 use crate::{clock::Timestamp, handle::Handle, vocabulary::Route};
 
+/// The flips among the handles that were seen so far.
 #[derive(Debug)]
-pub(super) struct Findings {
+pub struct Findings {
     min: u32,
     limit: usize,
     /// By changes; of equal ones the smaller handle is greater. The least goes when there are too many.
@@ -22,7 +25,8 @@ pub(super) struct Findings {
 }
 
 impl Findings {
-    pub(super) fn new(query: &FlipQuery) -> Self {
+    /// None yet.
+    pub fn new(query: &FlipQuery) -> Self {
         Self {
             min: query.min.max(1),
             limit: query.limit,
@@ -47,7 +51,15 @@ impl Findings {
         }
     }
 
-    pub(super) fn report(self, visit: &Visit<'_>) -> FlipReport {
+    /// Takes a handle with all of its steps, in order.
+    pub fn add_steps(&mut self, handle: Handle, steps: &[FlipStep]) {
+        let mut state = State::new(handle);
+        steps.iter().for_each(|step| state.step(step));
+        self.add(state);
+    }
+
+    /// The answer. This much was read for it.
+    pub fn report(self, read: &FlipsRead) -> FlipReport {
         let mut likely: Vec<_> = self.likely.into_iter().collect();
         likely.sort_by_key(|likely| Reverse(likely.1));
         let count = |(likely, handles): (Likely, u64)| {
@@ -57,17 +69,19 @@ impl Findings {
         FlipReport {
             flips: self.top.into_values().rev().collect(),
             summary: FlipSummary {
-                since: visit.since,
-                until: Some(visit.until).filter(|until| *until < Timestamp::MAX),
+                since: read.since,
+                until: Some(read.until).filter(|until| *until < Timestamp::MAX),
                 handles: self.handles,
                 changes: self.changes,
                 likely: likely.into_iter().map(count).collect(),
-                damaged: visit.damaged.values().sum(),
-                unreadable_segments: visit.unreadable.len() as u64,
-                // The caller knows the clocks.
+                damaged: read.passed_over.damaged,
+                unreadable_segments: read.passed_over.unreadable_segments,
+                // The caller knows the other nodes, and the clocks.
+                cut: 0,
+                missing: Vec::new(),
                 hidden_until: None,
             },
-            stopped: visit.stopped,
+            stopped: read.stopped,
         }
     }
 }

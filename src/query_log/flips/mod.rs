@@ -6,54 +6,61 @@
 //!
 //! Memory may not hold all handles of the log, and each segment may have lookups of a handle. So the search takes the
 //! handles in ascending *ranges* ([`range`]). For each range it visits all segments in the order of time ([`visit`]); of a
-//! sealed one it reads only the pages that may hold handles of the range. It keeps little of a handle ([`state`]), sorted
+//! sealed one it reads only the pages that may hold handles of the range. It keeps little of a handle ([`kept`]), sorted
 //! as the segments are, so that it can merge them ([`states`]). If that exceeds the budget, the search cuts the range, and
 //! the next range begins with the handles that it cut off.
+//!
+//! ```text
+//! one machine    rows ──> State ──> Findings
+//! a cluster      rows of each node ──> FlipPart ──> in one order (reading::gather) ──> State ──> Findings
+//! ```
 
 mod findings;
+mod kept;
+mod part;
 mod range;
+mod read;
 mod report;
 mod rules;
 mod state;
 mod states;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod visit;
 
-use std::thread;
-
+pub use findings::Findings;
+pub use part::{FlipChange, FlipPart, FlipRun, FlipStep};
+pub use read::{FlipWindow, FlipsRead};
 pub use report::{
     Flip, FlipQuery, FlipReport, FlipSummary, Likely, LikelyCount, RegistryCount, RouteChange,
 };
 
-use self::{findings::Findings, states::States, visit::Visit};
+use self::{kept::Kept, part::Steps, state::State, states::States, visit::Visit};
 use super::{
     search::{ReadError, Sources},
     segment::HandleRange,
 };
 use crate::{background, limits};
 
-/// Finds them on a thread of its own, because a thread cannot raise its priority again.
+/// The flips in this log, found at a low priority.
 pub(super) fn flips(
     sources: &Sources,
     query: &FlipQuery,
     stop: &(dyn Fn() -> bool + Sync),
 ) -> Result<FlipReport, ReadError> {
     let budget = limits::LOG_FLIPS_BYTES_MAX;
-    let found = thread::scope(|scope| {
-        let find = || {
-            background::lower_priority();
-            find(sources, query, budget, stop)
-        };
-        let thread = thread::Builder::new().name("log-flips".into()).spawn_scoped(scope, find);
-        thread.map(thread::ScopedJoinHandle::join)
-    });
-    match found {
-        Ok(Ok(found)) => found,
-        Ok(Err(panic)) => std::panic::resume_unwind(panic),
-        // The operating system gives no thread, so this one does the work, with its priority.
-        Err(_) => find(sources, query, budget, stop),
-    }
+    background::at_low_priority("log-flips", || find(sources, query, budget, stop))
+}
+
+/// What this log has of the handles of a window, handle by handle in ascending order. `each` says whether to go on.
+pub(super) fn parts(
+    sources: &Sources,
+    window: &FlipWindow,
+    stop: &dyn Fn() -> bool,
+    each: &mut dyn FnMut(FlipPart) -> bool,
+) -> Result<FlipsRead, ReadError> {
+    let each = &mut |steps: Steps| each(steps.part);
+    read(sources, window, limits::LOG_FLIPS_PARTS_BYTES_MAX, stop, each)
 }
 
 /// Finds them, with about `budget` bytes for what is kept of handles.
@@ -63,10 +70,26 @@ fn find(
     budget: usize,
     stop: &dyn Fn() -> bool,
 ) -> Result<FlipReport, ReadError> {
-    let mut visit = Visit::new(sources, query, stop);
     let mut findings = Findings::new(query);
+    let window = FlipWindow { since: query.since, until: query.until, after: None };
+    let read = read(sources, &window, budget, stop, &mut |state: State| {
+        findings.add(state);
+        true
+    })?;
+    Ok(findings.report(&read))
+}
+
+/// Reads what is to be kept of each handle, with about `budget` bytes for it.
+fn read<K: Kept>(
+    sources: &Sources,
+    window: &FlipWindow,
+    budget: usize,
+    stop: &dyn Fn() -> bool,
+    each: &mut dyn FnMut(K) -> bool,
+) -> Result<FlipsRead, ReadError> {
+    let mut visit = Visit::new(sources, window, stop);
     let mut milestones = None;
-    let mut range = HandleRange::default();
+    let mut range = HandleRange { after: window.after.clone(), upto: None };
     loop {
         let mut states = States::new(range, budget);
         visit.all(&mut states)?;
@@ -75,12 +98,15 @@ fn find(
         }
         let bytes = states.bytes();
         let (done, states) = states.finish();
-        states.into_iter().for_each(|state| findings.add(state));
+        if !states.into_iter().all(&mut *each) {
+            visit.stopped = true;
+            break;
+        }
         if done.upto.is_none() {
             break;
         }
         let milestones = milestones.get_or_insert_with(|| visit.page_ends());
         range = range::next(milestones, done, bytes, budget);
     }
-    Ok(findings.report(&visit))
+    Ok(visit.read())
 }

@@ -9,7 +9,7 @@ use crate::{
     clock::Timestamp,
     handle::{self, Handle},
     limits,
-    vocabulary::{Cause, ChangeKind, Reason, Route, codes},
+    vocabulary::{Cause, ChangeKind, MissingNode, Reason, Route, codes},
 };
 
 /// Which flips to look for.
@@ -174,11 +174,23 @@ pub struct FlipSummary {
     pub damaged: u64,
     /// Segments inside the retention of which nothing could be read.
     pub unreadable_segments: u64,
+    /// Handles whose route changed too often on a node for it to hand all changes over, so they are counted in part; absent if none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cut: u64,
+    /// Nodes of the cluster whose lookups are missing, or a part of them; absent if none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(nullable = false)]
+    pub missing: Vec<MissingNode>,
     /// Records up to this instant are hidden, because the wall clock is ahead of trusted time; absent if none are. `/v1/clock`
     /// says more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime, nullable = false)]
     pub hidden_until: Option<Timestamp>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference over")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// The handles that flipped, most often first, then by handle.

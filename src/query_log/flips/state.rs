@@ -4,16 +4,16 @@ use std::{collections::VecDeque, mem::size_of};
 
 use super::{
     super::{record::Outcome, segment::HandleEvent},
+    kept::{ALLOCATION_BYTES, Kept, text_bytes},
+    part::{FlipChange, FlipRun, FlipStep},
     report::RouteChange,
 };
 use crate::{
+    clock::Timestamp,
     handle::Handle,
     limits,
     vocabulary::{Cause, ChangeKind, Reason, Route},
 };
-
-/// What an allocation costs besides its bytes, about; the counts of a shared text too.
-const ALLOCATION_BYTES: usize = 32;
 
 /// How often each of a few things was met.
 type Counts<K> = Vec<(K, u32)>;
@@ -28,7 +28,7 @@ pub(super) fn count<K: PartialEq>(counts: &mut Counts<K>, key: K) {
 /// One handle: small for the many of which nothing ever changed.
 #[derive(Debug)]
 pub(super) struct State {
-    pub(super) handle: Handle,
+    handle: Handle,
     /// Answered lookups by route, in the order of [`Route::ALL`].
     routes: [u32; 3],
     /// The route of the last answered lookup.
@@ -48,49 +48,59 @@ pub(super) struct Trail {
     pub(super) registry: Counts<(ChangeKind, Cause)>,
 }
 
-/// Whether a moment is about the handle's route: an answer that everyone would have got, or a change of the registry.
-pub(super) fn counts(moment: &HandleEvent) -> bool {
-    match moment.outcome {
-        Outcome::Change { .. } => true,
-        Outcome::Refusals { .. } => false,
-        Outcome::Lookup { route, reason, status } => {
-            status == 200 && route.is_some() && reason != Reason::Undiscoverable
+impl Kept for State {
+    const WITH_IDS: bool = false;
+
+    fn new(handle: Handle) -> Self {
+        Self { handle, routes: [0; 3], route: None, trail: None }
+    }
+
+    fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    fn apply(&mut self, event: &HandleEvent) {
+        match event.outcome {
+            Outcome::Change { change, cause } => count(&mut self.trail().registry, (change, cause)),
+            Outcome::Lookup { route: None, .. } | Outcome::Refusals { .. } => {}
+            Outcome::Lookup { route: Some(to), reason, .. } => {
+                self.lookups(event.at, to, reason, 1);
+            }
         }
+    }
+
+    fn bytes(&self) -> usize {
+        let trail = self.trail.as_ref().map_or(0, |trail| trail.bytes());
+        size_of::<Self>() + text_bytes(&self.handle) + trail
     }
 }
 
 impl State {
-    pub(super) const fn new(handle: Handle) -> Self {
-        Self { handle, routes: [0; 3], route: None, trail: None }
+    /// Takes the handle's next step.
+    pub(super) fn step(&mut self, step: &FlipStep) {
+        match *step {
+            FlipStep::Change(FlipChange { change, cause, .. }) => {
+                count(&mut self.trail().registry, (change, cause));
+            }
+            FlipStep::Run(FlipRun { first_at, route, reason, lookups, .. }) => {
+                self.lookups(first_at, route, reason, lookups);
+            }
+        }
     }
 
-    /// Takes the handle's next moment that [`counts`].
-    pub(super) fn apply(&mut self, moment: &HandleEvent) {
-        match moment.outcome {
-            Outcome::Change { change, cause } => count(&mut self.trail().registry, (change, cause)),
-            Outcome::Lookup { route: None, .. } | Outcome::Refusals { .. } => {}
-            Outcome::Lookup { route: Some(to), reason, .. } => {
-                let place = Route::ALL.iter().position(|route| *route == to);
-                if let Some(count) = place.and_then(|place| self.routes.get_mut(place)) {
-                    *count = count.saturating_add(1);
-                }
-                if let Some(from) = self.route.replace(to).filter(|from| *from != to) {
-                    self.trail().change(RouteChange { at: moment.at, from, to, reason });
-                }
-            }
+    /// Takes so many lookups of one route, the first of which had this reason.
+    fn lookups(&mut self, at: Timestamp, to: Route, reason: Reason, lookups: u32) {
+        let place = Route::ALL.iter().position(|route| *route == to);
+        if let Some(count) = place.and_then(|place| self.routes.get_mut(place)) {
+            *count = count.saturating_add(lookups);
+        }
+        if let Some(from) = self.route.replace(to).filter(|from| *from != to) {
+            self.trail().change(RouteChange { at, from, to, reason });
         }
     }
 
     fn trail(&mut self) -> &mut Trail {
         self.trail.get_or_insert_default()
-    }
-
-    pub(super) fn bytes(&self) -> usize {
-        let text = match &self.handle {
-            Handle::Phone(_) => 0,
-            Handle::Email(address) => address.as_str().len() + ALLOCATION_BYTES,
-        };
-        size_of::<Self>() + text + self.trail.as_ref().map_or(0, |trail| trail.bytes())
     }
 
     /// The handle, its lookups by route, and what changed; none if nothing did.

@@ -4,21 +4,21 @@ use std::{iter::Peekable, mem, vec};
 
 use super::{
     super::segment::{HandleRange, HandleRun},
-    state::{self, State},
+    kept::{self, Kept},
 };
 
 #[derive(Debug)]
-pub(super) struct States {
+pub(super) struct States<K> {
     range: HandleRange,
     /// States of handles that the present run has passed.
-    merged: Vec<State>,
+    merged: Vec<K>,
     /// States of handles that it has not passed.
-    ahead: Peekable<vec::IntoIter<State>>,
+    ahead: Peekable<vec::IntoIter<K>>,
     bytes: usize,
     budget: usize,
 }
 
-impl States {
+impl<K: Kept> States<K> {
     pub(super) fn new(range: HandleRange, budget: usize) -> Self {
         Self {
             range,
@@ -29,11 +29,11 @@ impl States {
         }
     }
 
-    pub(super) const fn range(&self) -> &HandleRange {
+    pub(super) fn range(&self) -> &HandleRange {
         &self.range
     }
 
-    pub(super) const fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 
@@ -48,21 +48,21 @@ impl States {
     /// Takes rows whose handles are not before those taken since [`Self::begin_run`].
     pub(super) fn apply(&mut self, run: &HandleRun) {
         for (handle, moments) in run.iter() {
-            if !self.range.contains(handle) || !moments.iter().any(state::counts) {
+            if !self.range.contains(handle) || !moments.iter().any(kept::counts) {
                 continue;
             }
-            while let Some(state) = self.ahead.next_if(|state| state.handle <= *handle) {
+            while let Some(state) = self.ahead.next_if(|state| state.handle() <= handle) {
                 self.merged.push(state);
             }
-            let is_known = self.merged.last().is_some_and(|state| state.handle == *handle);
+            let is_known = self.merged.last().is_some_and(|state| state.handle() == handle);
             if !is_known {
-                let fresh = State::new(handle.clone());
+                let fresh = K::new(handle.clone());
                 self.bytes += fresh.bytes();
                 self.merged.push(fresh);
             }
             if let Some(state) = self.merged.last_mut() {
                 self.bytes -= state.bytes();
-                let counted = moments.iter().filter(|moment| state::counts(moment));
+                let counted = moments.iter().filter(|moment| kept::counts(moment));
                 counted.for_each(|moment| state.apply(moment));
                 self.bytes += state.bytes();
             }
@@ -77,14 +77,14 @@ impl States {
         let keep = (self.merged.len() + self.ahead.len()) / 2;
         let rest = keep.saturating_sub(self.merged.len());
         self.merged.truncate(keep);
-        let kept: Vec<State> = self.ahead.by_ref().take(rest).collect();
-        self.range.upto = kept.last().or(self.merged.last()).map(|state| state.handle.clone());
-        self.bytes = self.merged.iter().chain(&kept).map(State::bytes).sum();
+        let kept: Vec<K> = self.ahead.by_ref().take(rest).collect();
+        self.range.upto = kept.last().or(self.merged.last()).map(|state| state.handle().clone());
+        self.bytes = self.merged.iter().chain(&kept).map(K::bytes).sum();
         self.ahead = kept.into_iter().peekable();
     }
 
     /// The range that was counted, and its states.
-    pub(super) fn finish(mut self) -> (HandleRange, Vec<State>) {
+    pub(super) fn finish(mut self) -> (HandleRange, Vec<K>) {
         self.merged.extend(self.ahead);
         (self.range, self.merged)
     }

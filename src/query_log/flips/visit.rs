@@ -9,12 +9,13 @@ use super::{
         frames::segment_reader::{ReadStep, SegmentReader},
         record::{LogRow, Record, RowView},
         sealer::sealed_file,
-        search::{ReadError, Sources},
+        search::{ReadError, SearchOutcome, Sources},
         segment::{HandleEvent, HandlePage, HandleRange, HandleRun},
         segment_error::SegmentError,
         segment_name::SegmentId,
     },
-    report::FlipQuery,
+    kept::Kept,
+    read::{FlipWindow, FlipsRead},
     states::States,
 };
 use crate::{
@@ -30,27 +31,31 @@ pub(super) struct Visit<'a> {
     alive: Timestamp,
     asked_since: Timestamp,
     /// The later of both.
-    pub(super) since: Timestamp,
-    pub(super) until: Timestamp,
+    since: Timestamp,
+    until: Timestamp,
     segments: Vec<SegmentId>,
     /// Damaged places by segment: each damaged frame, or 1 for a damaged sealed segment. Each range meets some of them again.
-    pub(super) damaged: BTreeMap<SegmentId, u64>,
+    damaged: BTreeMap<SegmentId, u64>,
     /// Segments inside the retention of which nothing could be read.
-    pub(super) unreadable: BTreeSet<SegmentId>,
+    unreadable: BTreeSet<SegmentId>,
     pub(super) stopped: bool,
 }
 
 impl<'a> Visit<'a> {
-    pub(super) fn new(sources: &'a Sources, query: &FlipQuery, stop: &'a dyn Fn() -> bool) -> Self {
+    pub(super) fn new(
+        sources: &'a Sources,
+        window: &FlipWindow,
+        stop: &'a dyn Fn() -> bool,
+    ) -> Self {
         let alive = after(sources.clock.latest().minus(sources.retention));
-        let asked_since = query.since.unwrap_or(Timestamp::EPOCH);
+        let asked_since = window.since.unwrap_or(Timestamp::EPOCH);
         let mut visit = Self {
             sources,
             stop,
             alive,
             asked_since,
             since: asked_since.max(alive),
-            until: query.until.unwrap_or(Timestamp::MAX),
+            until: window.until.unwrap_or(Timestamp::MAX),
             segments: Vec::new(),
             damaged: BTreeMap::new(),
             unreadable: BTreeSet::new(),
@@ -70,7 +75,7 @@ impl<'a> Visit<'a> {
     }
 
     /// Takes the rows of all segments that are within the range of `states`.
-    pub(super) fn all(&mut self, states: &mut States) -> Result<(), ReadError> {
+    pub(super) fn all<K: Kept>(&mut self, states: &mut States<K>) -> Result<(), ReadError> {
         for at in 0..self.segments.len() {
             let id = self.segments[at];
             if let Err(error) = self.segment(id, states)
@@ -85,6 +90,18 @@ impl<'a> Visit<'a> {
         Ok(())
     }
 
+    /// What was read, and what could not be.
+    pub(super) fn read(self) -> FlipsRead {
+        let (damaged, unreadable_segments) =
+            (self.damaged.values().sum(), self.unreadable.len() as u64);
+        FlipsRead {
+            since: self.since,
+            until: self.until,
+            passed_over: SearchOutcome { damaged, unreadable_segments },
+            stopped: self.stopped,
+        }
+    }
+
     /// The page ends of the largest sealed segment, if it can be read: otherwise ranges are cut more often.
     pub(super) fn page_ends(&self) -> Vec<Handle> {
         let segments = self.segments.iter().filter_map(|id| self.sources.catalog.get(*id));
@@ -94,7 +111,11 @@ impl<'a> Visit<'a> {
         opened.map_or(Vec::new(), |it| it.page_ends(limits::LOG_FLIPS_MILESTONES_MAX))
     }
 
-    fn segment(&mut self, id: SegmentId, states: &mut States) -> Result<(), SegmentError> {
+    fn segment<K: Kept>(
+        &mut self,
+        id: SegmentId,
+        states: &mut States<K>,
+    ) -> Result<(), SegmentError> {
         let segment = self.sources.catalog.get(id).ok_or(SegmentError::Gone)?;
         if segment.state() == SegmentState::Unreadable {
             return Err(SegmentError::Unreadable);
@@ -111,14 +132,14 @@ impl<'a> Visit<'a> {
         self.sealed(&*now.ok_or(SegmentError::Gone)?, since, states)
     }
 
-    fn sealed(
+    fn sealed<K: Kept>(
         &mut self,
         segment: &Segment,
         since: Timestamp,
-        states: &mut States,
+        states: &mut States<K>,
     ) -> Result<(), SegmentError> {
         let sealed = sealed_file::open(segment, &self.sources.keyring)?;
-        let mut pages = sealed.by_handle(since, self.until);
+        let mut pages = sealed.by_handle(since, self.until, K::WITH_IDS);
         states.begin_run();
         loop {
             if (self.stop)() {
@@ -134,11 +155,11 @@ impl<'a> Visit<'a> {
     }
 
     /// Takes the rows of frames, some at a time; moves `since` behind those that were taken.
-    fn frames(
+    fn frames<K: Kept>(
         &mut self,
         segment: &Segment,
         since: &mut Timestamp,
-        states: &mut States,
+        states: &mut States<K>,
     ) -> Result<(), SegmentError> {
         let mut reader = SegmentReader::open(segment, &self.sources.keyring)?;
         let mut offset = reader.seek(*since)?.0;
@@ -184,18 +205,18 @@ const fn after(at: Timestamp) -> Timestamp {
 
 /// What a row says of its handle, if that is asked for.
 fn handle_moment(row: LogRow, range: &HandleRange) -> Option<(Handle, HandleEvent)> {
-    let outcome = RowView::from(&row).outcome;
+    let (outcome, change) = (RowView::from(&row).outcome, row.record.change_id());
     let handle = match row.record {
         Record::Lookup(lookup) => lookup.handle,
         Record::Change(change) => change.handle,
         Record::Refusals(_) => None,
     };
     let handle = handle.filter(|handle| range.contains(handle))?;
-    Some((handle, HandleEvent { at: row.at, outcome }))
+    Some((handle, HandleEvent { at: row.at, outcome, change }))
 }
 
 /// Brings rows in the order of time into the order of handles, and takes them.
-fn apply_waiting(waiting: &mut Vec<(Handle, HandleEvent)>, states: &mut States) {
+fn apply_waiting<K: Kept>(waiting: &mut Vec<(Handle, HandleEvent)>, states: &mut States<K>) {
     waiting.sort_by(|a, b| a.0.cmp(&b.0));
     let mut run = HandleRun::default();
     for (handle, moment) in waiting.drain(..) {

@@ -1,4 +1,5 @@
-//! Reads what happened to a range of handles, handle by handle, from the `handle`, `at` and `outcome` columns.
+//! Reads what happened to a range of handles, handle by handle, from the `handle`, `at` and `outcome` columns, and from
+//! `change` if the reader needs ids.
 
 use std::{io, ops::Range};
 
@@ -10,6 +11,7 @@ use super::{
 use crate::{
     clock::Timestamp,
     handle::{Handle, PhoneKey},
+    ids::ChangeId,
     query_log::record::{HandleView, Outcome},
 };
 
@@ -53,6 +55,8 @@ impl HandleRange {
 pub(crate) struct HandleEvent {
     pub(crate) at: Timestamp,
     pub(crate) outcome: Outcome,
+    /// The id of a change, if the reader asked for ids.
+    pub(crate) change: Option<ChangeId>,
 }
 
 /// Events by handle and time.
@@ -98,15 +102,16 @@ pub(crate) struct ByHandle {
     segment: Sealed,
     since: Timestamp,
     until: Timestamp,
+    with_ids: bool,
     /// The row group, and its next page.
     at: (usize, usize),
     last: Option<Handle>,
 }
 
 impl Sealed {
-    /// The events from `since` on and before `until`.
-    pub(crate) fn by_handle(&self, since: Timestamp, until: Timestamp) -> ByHandle {
-        ByHandle { segment: self.clone(), since, until, at: (0, 0), last: None }
+    /// The events from `since` on and before `until`. `with_ids`: changes have their ids, which is one more column to read.
+    pub(crate) fn by_handle(&self, since: Timestamp, until: Timestamp, with_ids: bool) -> ByHandle {
+        ByHandle { segment: self.clone(), since, until, with_ids, at: (0, 0), last: None }
     }
 
     /// The last handle of each page, ascending. It skips pages so that there are at most `most`.
@@ -191,6 +196,11 @@ impl ByHandle {
         let ats = page.ats()?;
         let at = |at: &i32| Timestamp::from_micros(start + u64::from(at.cast_unsigned()));
         let ats: Vec<_> = ats.iter().map(at).collect();
+        let ids = if self.with_ids {
+            page.change_ids(spans.iter().flat_map(|span| span.1.clone()))?
+        } else {
+            Vec::new()
+        };
         let outcomes = page.outcomes()?;
         let mut run = HandleRun::default();
         for (handle, rows) in spans {
@@ -199,8 +209,15 @@ impl ByHandle {
                 let at = ats[row];
                 if (self.since..self.until).contains(&at) {
                     let outcome = Outcome::from_bits(outcomes[row].cast_unsigned());
-                    run.events
-                        .push(HandleEvent { at, outcome: outcome.ok_or(PartError::Damaged)? });
+                    let outcome = outcome.ok_or(PartError::Damaged)?;
+                    let change = match outcome {
+                        Outcome::Change { .. } if self.with_ids => {
+                            let id = ids.get(row).copied().flatten().ok_or(PartError::Damaged)?;
+                            Some(ChangeId::from_bits(id.cast_unsigned()))
+                        }
+                        _ => None,
+                    };
+                    run.events.push(HandleEvent { at, outcome, change });
                 }
             }
             if run.events.len() > before {

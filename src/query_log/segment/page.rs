@@ -90,6 +90,17 @@ impl<'a> Page<'a> {
         self.numbers(Column::Outcome)
     }
 
+    /// The ids of changes, by row. The column is not read if none of these rows is a change.
+    pub(super) fn change_ids(
+        &mut self,
+        mut rows: impl Iterator<Item = usize>,
+    ) -> Result<Vec<Option<i64>>, PartError> {
+        let outcomes = self.outcomes()?;
+        let is_change = |row: usize| !outcome::is_lookup(outcomes[row].cast_unsigned());
+        let any = rows.any(is_change);
+        self.optional::<Int64Type>(Column::Change, any)
+    }
+
     fn numbers(&mut self, column: Column) -> Result<&[i32], PartError> {
         let index = column as usize;
         if self.numbers[index].is_none() {

@@ -6,10 +6,10 @@ use tokio::{runtime::Handle, time::sleep};
 
 use super::lost_part::LostNode;
 use crate::{
+    api::MissingNode,
     cluster::{Asking, ClientError, Member, Others, PartLines},
     limits,
     reading::call::Stop,
-    timeline::MissingNode,
 };
 
 /// Why a node gave no more.
@@ -71,9 +71,10 @@ impl AskedNode {
     pub(super) async fn lines(
         &self,
         path: &str,
-        query: &impl Serialize,
+        request: &impl Serialize,
+        by_body: bool,
     ) -> Result<PartLines, Failure> {
-        let asking = Asking { path, query, operator: &self.operator };
+        let asking = Asking { path, request, by_body, operator: &self.operator };
         self.unless_stopped(async { Ok(self.others.lines(&self.member, &asking).await?) }).await
     }
 

@@ -11,7 +11,7 @@ use super::{
     search::{GatheredSearch, Question},
 };
 use crate::{
-    api::{Call as _, FoundRow, Paging, RecordFilter, Scope, SearchRequest},
+    api::{Call as _, FoundRow, MissingNode, NodeFromStore, Paging, RecordFilter, Scope, SearchRequest},
     cluster::{ClientError, Others},
     query_log::{Filter, Kind, LogReader, LostLog, Order, SearchOutcome},
     reading::{
@@ -19,7 +19,6 @@ use crate::{
         outcome::{Outcome, RECORDS},
         records::ReadingError,
     },
-    timeline::{MissingNode, NodeFromStore},
 };
 
 /// An export of the logs of all nodes.
@@ -90,9 +89,9 @@ impl GatheredExport {
         let name = node.name.clone();
         let mut part =
             LostPart::new(node, |log: &LostLog, stop| log.walk(&self.filter, stop), stop);
-        while let Some(item) = part.next() {
-            let row = FoundRow::of_node(item.row.1, Some(&name));
-            if item.change.is_none() && !take(row) {
+        while let Some((_, row)) = part.next() {
+            let is_change = row.record.change_id().is_some();
+            if !is_change && !take(FoundRow::of_node(row, Some(&name))) {
                 return false;
             }
         }
@@ -130,7 +129,7 @@ impl GatheredExport {
             until: until.map(|until| until.to_string()),
             ..self.request.clone()
         };
-        let mut lines = node.wait(node.lines(RecordFilter::PATH, &request))?;
+        let mut lines = node.wait(node.lines(RecordFilter::PATH, &request, false))?;
         while let Some(line) = node.next_line(&mut lines)? {
             *came += 1;
             let row: FoundRow =

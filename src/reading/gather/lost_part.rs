@@ -1,12 +1,11 @@
 //! [`LostPart`]: the part of a node that is lost, from its copies in the object store.
 
-use super::merge::Item;
 use crate::{
+    api::{MissingNode, NodeFromStore},
     clock::Timestamp,
     cluster::RemovedNode,
     query_log::{Cursor, LogRow, LostLog, LostLogError, LostRows, SearchOutcome},
     reading::call::Stop,
-    timeline::{MissingNode, NodeFromStore},
 };
 
 /// Gaps that an answer names at most: trailers are short.
@@ -69,12 +68,9 @@ impl LostPart {
     }
 
     /// The next row; none if there is no more, or no more can be read.
-    pub(super) fn next(&mut self) -> Option<Item<(Cursor, LogRow)>> {
+    pub(super) fn next(&mut self) -> Option<(Cursor, LogRow)> {
         match self.rows.as_mut()?.next()? {
-            Ok((place, row)) => {
-                let change = row.record.change_id();
-                Some(Item { at: row.at, change, row: (place, row) })
-            }
+            Ok(found) => Some(found),
             Err(error) => {
                 self.fail(&error);
                 None

@@ -2,25 +2,57 @@
 //!
 //! Every node records every change, when it applies it. A record of a change is a *double* if the log of another node has one of the same
 //! change that is earlier, by at most [`Bounds::span`]. So the earliest stays, in both orders, on every page, and at whichever node it is
-//! asked. A record that is later by more than that stays, too: its node was away, and learnt of the change only then.
+//! asked. A record that is later by more than that stays, too: its node was away, and learnt of the change only then. So does one that tells
+//! the change otherwise: a node that lies hides no record that is true.
 //!
-//! In ascending order the earliest comes first, and [`Recent`] remembers its id. In descending order it comes last: the merge looks ahead
+//! In ascending order the earliest comes first, and [`Recent`] remembers its key. In descending order it comes last: the merge looks ahead
 //! in the rows of the other nodes, as far as the span reaches.
 
 use std::{
     collections::{HashMap, VecDeque},
+    hash::{BuildHasher as _, RandomState},
     time::Duration,
 };
 
 use crate::{
-    clock::Timestamp, ids::ChangeId, limits, query_log::Order, reading::records::ReadingError,
+    clock::Timestamp,
+    ids::ChangeId,
+    limits,
+    query_log::{LogRow, Order, Record},
+    reading::records::ReadingError,
 };
+
+/// A change as a record tells it: its id, and a hash of what is equal in the records of all nodes. A node that lies about a change makes
+/// another key, so its record hides none that is true.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct ChangeKey {
+    pub(super) id: ChangeId,
+    pub(super) content: u64,
+}
+
+/// Makes the keys of one answer. The hash is of a random key: nobody can find another change with the same one.
+#[derive(Clone, Default)]
+pub(super) struct ChangeKeys(RandomState);
+
+impl ChangeKeys {
+    /// The key of a row; none if it is no change. Its instant is not part of it.
+    pub(super) fn of(&self, row: &LogRow) -> Option<ChangeKey> {
+        match &row.record {
+            Record::Change(change) => {
+                let about = (&change.handle, change.device, change.account);
+                let content = self.0.hash_one((change.kind, change.cause, about));
+                Some(ChangeKey { id: change.id, content })
+            }
+            Record::Lookup(_) | Record::Refusals(_) => None,
+        }
+    }
+}
 
 /// A row on its way through a merge.
 pub(super) struct Item<T> {
     pub(super) at: Timestamp,
     /// The change, if the row is the record of one.
-    pub(super) change: Option<ChangeId>,
+    pub(super) change: Option<ChangeKey>,
     pub(super) row: T,
 }
 
@@ -116,7 +148,7 @@ impl<T, P: Part<T>> Merge<T, P> {
     /// Whether another part has an earlier record of the change. In descending order all of its rows ahead are earlier.
     fn has_earlier(
         &mut self,
-        change: ChangeId,
+        change: ChangeKey,
         at: Timestamp,
         of: usize,
     ) -> Result<bool, ReadingError> {
@@ -144,7 +176,7 @@ struct Ahead<T, P> {
     part: P,
     rows: VecDeque<Item<T>>,
     /// The changes among these rows.
-    changes: HashMap<ChangeId, Timestamp>,
+    changes: HashMap<ChangeKey, Timestamp>,
     is_over: bool,
 }
 
@@ -177,20 +209,20 @@ impl<T, P: Part<T>> Ahead<T, P> {
 /// The changes that were met last, each with its newest record.
 #[derive(Default)]
 pub(super) struct Recent {
-    newest: HashMap<ChangeId, (Timestamp, usize)>,
-    met: VecDeque<(ChangeId, Timestamp)>,
+    newest: HashMap<ChangeKey, (Timestamp, usize)>,
+    met: VecDeque<(ChangeKey, Timestamp)>,
 }
 
 impl Recent {
     /// Notes a record of a change in a part. True if another part has an earlier one.
     pub(super) fn is_double(
         &mut self,
-        change: ChangeId,
+        change: ChangeKey,
         at: Timestamp,
         part: usize,
         bounds: Bounds,
     ) -> bool {
-        let is_old = |met: &(ChangeId, Timestamp)| met.1.plus(bounds.span) < at;
+        let is_old = |met: &(ChangeKey, Timestamp)| met.1.plus(bounds.span) < at;
         while self.met.front().is_some_and(is_old) || bounds.changes <= self.met.len() {
             let Some((old, met_at)) = self.met.pop_front() else { break };
             if self.newest.get(&old).is_some_and(|newest| newest.0 == met_at) {

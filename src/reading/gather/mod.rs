@@ -1,7 +1,7 @@
 //! Answers over all nodes of a cluster: this node asks the others for their parts, and merges them.
 //!
 //! ```text
-//! other nodes ── HTTP, line by line ──> NodeSearch ─┬──> Merge ── without doubles ──> client
+//! other nodes ── HTTP, line by line ──> NodeAnswer ─┬──> Merge ── without doubles ──> client
 //! own log ─────────────────────────────> Search ────┤
 //! copies of lost nodes ────────────────> LostPart ──┘
 //! ```
@@ -16,12 +16,15 @@
 //! behind the last row that came. It does so from the beginning for a node that was removed. Such a node is named, too, with how far its
 //! copies reach.
 //!
-//! A timeline merges the rows otherwise: [`OtherLog`] gives it those of one node.
+//! A timeline merges the rows otherwise: [`OtherLog`] gives it those of one node. Flips come handle by handle: [`GatheredFlips`].
 
 mod asked_node;
 mod export;
+mod flips;
 mod lost_part;
 mod merge;
+mod node_answer;
+mod node_flips;
 mod node_log;
 mod node_part;
 mod node_search;
@@ -30,5 +33,6 @@ mod search;
 mod tests;
 
 pub(super) use export::GatheredExport;
+pub(super) use flips::GatheredFlips;
 pub(super) use node_log::OtherLog;
 pub(super) use search::{GatheredSearch, Question};

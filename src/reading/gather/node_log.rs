@@ -8,14 +8,13 @@ use tokio::runtime::Handle;
 use super::{
     asked_node::AskedNode,
     lost_part::{LostNode, LostPart},
-    merge::Item,
     node_part::NodePart,
     node_search::NodeSearch,
 };
 use crate::{
     api::{Scope, SearchRequest},
     cluster::Others,
-    query_log::{Cursor, Filter, LogRow, LostLog, Order, Record, SearchOutcome},
+    query_log::{Cursor, Filter, LogRow, LostLog, Order, SearchOutcome},
     reading::call::Stop,
     timeline::{IsOver, NodeFromStore, NodeLog, NodeLogError, NodeRows},
 };
@@ -73,16 +72,14 @@ impl NodeLog for OtherLog {
 
     fn rows(&self, filters: Vec<Filter>, _: &IsOver) -> Box<dyn NodeRows> {
         let gone = self.gone.borrow().clone();
-        let search = |_: &Filter| {
-            let mut search = NodeSearch::new(self.asked.clone());
+        let search = |filter: &Filter| {
+            let (asked, request) = (self.asked.clone(), self.request(filter));
+            let mut search = NodeSearch::new(asked, request, filter.clone());
             gone.iter().for_each(|why| search.take_for_gone(why));
             search
         };
         let mut searches: Vec<_> = filters.iter().map(search).collect();
-        let begun = searches
-            .iter_mut()
-            .zip(&filters)
-            .map(|(search, filter)| search.begin(self.request(filter), filter.clone()));
+        let begun = searches.iter_mut().map(NodeSearch::begin);
         self.asked.wait(join_all(begun));
         let rows = OtherRows::new(searches.into_iter().map(NodePart::Asked));
         let mut parts = rows.parts.iter();
@@ -130,13 +127,7 @@ impl OtherRows {
     fn read_on(&mut self, part: usize) {
         let Some(Part { rows, head }) = self.parts.get_mut(part) else { return };
         match rows.next() {
-            Some(Item { row: (place, mut row), change, .. }) => {
-                // JSON lacks it in the record itself.
-                if let (Record::Change(record), Some(id)) = (&mut row.record, change) {
-                    record.id = id;
-                }
-                *head = Some((place, row));
-            }
+            Some(row) => *head = Some(row),
             None => {
                 if let Some(missing) = rows.missing() {
                     self.missing.get_or_insert(missing.why);

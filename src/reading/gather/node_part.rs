@@ -1,9 +1,9 @@
 //! [`NodePart`]: the rows of another node, wherever they come from.
 
-use super::{lost_part::LostPart, merge::Item, node_search::NodeSearch};
+use super::{lost_part::LostPart, node_search::NodeSearch};
 use crate::{
+    api::{MissingNode, NodeFromStore},
     query_log::{Cursor, LogRow, SearchOutcome},
-    timeline::{MissingNode, NodeFromStore},
 };
 
 /// The rows of another node.
@@ -16,7 +16,7 @@ pub(super) enum NodePart {
 
 impl NodePart {
     /// The next row; none if there is no more, or none can be had.
-    pub(super) fn next(&mut self) -> Option<Item<(Cursor, LogRow)>> {
+    pub(super) fn next(&mut self) -> Option<(Cursor, LogRow)> {
         match self {
             Self::Asked(search) => search.next(),
             Self::Lost(part) => part.next(),

@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use super::{
     asked_node::AskedNode,
     lost_part::{LostNode, LostPart},
-    merge::{Bounds, Item, Merge, Part, Recent, behind},
+    merge::{Bounds, ChangeKeys, Item, Merge, Part, Recent, behind},
     node_part::NodePart,
     node_search::NodeSearch,
 };
@@ -40,6 +40,7 @@ pub(in crate::reading) struct GatheredSearch {
     reader: LogReader,
     runtime: Handle,
     stop: Stop,
+    keys: ChangeKeys,
     /// The name of each part's node, in the order of the parts.
     nodes: Vec<(u64, String)>,
     running: Option<Merge<(Cursor, LogRow), SearchPart>>,
@@ -49,20 +50,30 @@ pub(in crate::reading) struct GatheredSearch {
 }
 
 /// The rows of one node.
-enum SearchPart {
+struct SearchPart {
+    rows: NodeRows,
+    keys: ChangeKeys,
+}
+
+enum NodeRows {
     Own(Box<Search>),
     Other(Box<NodePart>),
+    /// It is not asked.
+    None,
 }
 
 impl Part<(Cursor, LogRow)> for SearchPart {
     fn next(&mut self) -> Option<Result<Item<(Cursor, LogRow)>, ReadingError>> {
-        match self {
-            Self::Own(search) => Some(search.next()?.map_err(Into::into).map(|(place, row)| {
-                let change = row.record.change_id();
-                Item { at: row.at, change, row: (place, row) }
-            })),
-            Self::Other(search) => search.next().map(Ok),
-        }
+        let found = match &mut self.rows {
+            NodeRows::Own(search) => search.next()?.map_err(Into::into),
+            NodeRows::Other(search) => Ok(search.next()?),
+            NodeRows::None => return None,
+        };
+        Some(found.map(|(place, row)| Item {
+            at: row.at,
+            change: self.keys.of(&row),
+            row: (place, row),
+        }))
     }
 }
 
@@ -74,8 +85,8 @@ impl GatheredSearch {
         stop: Stop,
     ) -> Self {
         let (nodes, places) = (Vec::new(), BTreeMap::new());
-        let (running, last) = (None, None);
-        Self { question, others, reader, runtime, stop, nodes, running, last, places }
+        let (keys, running, last) = (ChangeKeys::default(), None, None);
+        Self { question, others, reader, runtime, stop, keys, nodes, running, last, places }
     }
 
     /// Where the last row given is: a search that begins there goes on behind it. None before the first row.
@@ -94,13 +105,14 @@ impl GatheredSearch {
         let (mut passed_over, mut missing) = (SearchOutcome::default(), Vec::new());
         let mut from_store = Vec::new();
         for part in self.running.iter().flat_map(Merge::parts) {
-            let of_part = match part {
-                SearchPart::Own(search) => search.outcome(),
-                SearchPart::Other(search) => {
+            let of_part = match &part.rows {
+                NodeRows::Own(search) => search.outcome(),
+                NodeRows::Other(search) => {
                     missing.extend(search.missing());
                     from_store.extend(search.from_store());
                     search.passed_over()
                 }
+                NodeRows::None => SearchOutcome::default(),
             };
             passed_over.damaged += of_part.damaged;
             passed_over.unreadable_segments += of_part.unreadable_segments;
@@ -184,32 +196,33 @@ impl GatheredSearch {
     ) -> Vec<SearchPart> {
         let own = self.others.own_node().0;
         let order = self.question.order;
-        let mut others: Vec<_> = asked
-            .iter()
-            .map(|asked| (asked.member.node.0, NodeSearch::new(asked.clone())))
-            .collect();
-        let begun = others.iter_mut().map(|(node, search)| async move {
-            if let Some(window) = window(*node) {
-                let filter = window.filter.clone();
-                search.begin(self.request(window, limit), filter).await;
-            }
-        });
+        let search = |asked: &AskedNode| {
+            let window = window(asked.member.node.0)?;
+            let filter = window.filter.clone();
+            Some(NodeSearch::new(asked.clone(), self.request(window, limit), filter))
+        };
+        let mut searches: Vec<_> = asked.iter().map(search).collect();
+        let begun = searches.iter_mut().flatten().map(NodeSearch::begin);
         self.runtime.block_on(join_all(begun));
-        let mut parts: Vec<_> = others
-            .into_iter()
-            .map(|(node, search)| (node, NodePart::Asked(search)))
-            .chain(removed.iter().map(|(node, lost)| {
-                let window = window(*node).unwrap_or_else(Window::empty);
-                (*node, NodePart::Lost(self.lost_part(lost, window)))
-            }))
-            .map(|(node, part)| (node, SearchPart::Other(Box::new(part))))
-            .collect();
-        let Window { filter, place } = window(own).unwrap_or_else(Window::empty);
-        let stop = self.stop.clone();
-        let search = self.reader.search(&filter, order, place).stop_when(move || stop());
-        parts.push((own, SearchPart::Own(Box::new(search))));
+        let other = |part: Option<NodePart>| {
+            part.map_or(NodeRows::None, |part| NodeRows::Other(Box::new(part)))
+        };
+        let numbers = asked.iter().map(|asked| asked.member.node.0);
+        let of_members = searches.into_iter().map(|search| other(search.map(NodePart::Asked)));
+        let mut parts: Vec<_> = numbers.zip(of_members).collect();
+        parts.extend(removed.iter().map(|(node, lost)| {
+            let part = window(*node).map(|window| NodePart::Lost(self.lost_part(lost, window)));
+            (*node, other(part))
+        }));
+        let own_rows = window(own).map_or(NodeRows::None, |Window { filter, place }| {
+            let stop = self.stop.clone();
+            let search = self.reader.search(&filter, order, place).stop_when(move || stop());
+            NodeRows::Own(Box::new(search))
+        });
+        parts.push((own, own_rows));
         parts.sort_unstable_by_key(|(node, _)| *node);
-        parts.into_iter().map(|(_, part)| part).collect()
+        let part = |(_, rows)| SearchPart { rows, keys: self.keys.clone() };
+        parts.into_iter().map(part).collect()
     }
 
     fn lost_part(&self, lost: &LostNode, Window { filter, place }: Window) -> LostPart {
@@ -236,14 +249,6 @@ impl GatheredSearch {
 struct Window {
     filter: Filter,
     place: Option<Cursor>,
-}
-
-impl Window {
-    /// Without any row.
-    fn empty() -> Self {
-        let filter = Filter { until: Some(Timestamp::EPOCH), ..Filter::default() };
-        Self { filter, place: None }
-    }
 }
 
 /// The members that are asked, and the nodes that were removed, with their numbers.

@@ -8,6 +8,7 @@ use proptest::{prelude::*, strategy::ValueTree as _, test_runner::TestRunner};
 use super::*;
 use crate::{
     ids::ChangeIds,
+    limits,
     query_log::{Filter, SearchOutcome},
     timeline::{change_order, interleave::Interleave, node_log::*, read::read},
 };
@@ -536,4 +537,32 @@ fn a_node_that_does_not_answer_is_named_and_so_is_one_that_breaks_off() {
     let sentence = told(&logs(Some(0)), &unknown).1.sentence;
     assert!(sentence.ends_with("the nodes that answered have nothing about it"), "{sentence}");
     assert!(told(&logs(None), &each_lookup()).1.missing.is_empty());
+}
+
+#[test]
+fn a_node_that_names_more_changes_than_are_kept_is_left_out() {
+    let most = limits::TIMELINE_CHANGES_MAX as u64;
+    let rows = |changes: u64| {
+        let row = |number: u64| {
+            let LogRow { at, record } = change("02:00:00", ChangeKind::HandleBound, Cause::Proof);
+            let Record::Change(told) = record else { unreachable!("it is a change") };
+            let at = at.plus(Duration::from_micros(number));
+            let id = ChangeIds::default().next(at.as_micros());
+            LogRow { at, record: Record::Change(Change { id, ..told }) }
+        };
+        (0..changes).map(row).collect()
+    };
+    let log = |node: usize, rows| -> Box<dyn NodeLog> {
+        Box::new(Written { node: name(node), rows, breaks_at: None })
+    };
+    let asked = || vec![asked("01:00:00", 20, Reason::LiveDevice)];
+    let (_, summary) = told(&[log(0, asked()), log(1, rows(most))], &each_lookup());
+    assert_eq!((summary.missing, summary.changes, summary.lookups), (Vec::new(), most, 1));
+    let (_, summary) = told(&[log(0, asked()), log(1, rows(most + 1))], &each_lookup());
+    assert_eq!((summary.missing.len(), &*summary.missing[0].node), (1, "b"));
+    assert!(summary.missing[0].why.contains("more than 256 changes"), "{:?}", summary.missing);
+    assert_eq!((summary.changes, summary.lookups), (0, 1));
+    // One machine has no bound.
+    let (_, summary) = told(&[log(1, rows(most + 1))], &each_lookup());
+    assert_eq!((summary.missing.len(), summary.changes), (0, most + 1));
 }

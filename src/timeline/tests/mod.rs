@@ -16,7 +16,7 @@ use crate::{
     handle::Handle,
     ids::{AccountId, ChangeId, DeviceId, RequestId},
     query_log::{LogRow, LookupRecord, Record},
-    vocabulary::{Cause, Change, ChangeKind, HandleLoss, ProblemCode, Reason, Route},
+    vocabulary::{Cause, Change, ChangeKind, HandleLoss, MissingNode, ProblemCode, Reason, Route},
 };
 
 /// 2026-11-23T00:00:00Z.

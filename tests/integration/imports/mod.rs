@@ -163,6 +163,7 @@ const TABLE: &[(&str, &[&str])] = &[
         &[
             "api",
             "audit",
+            "background",
             "clock",
             "cluster",
             "dispatch",

@@ -6,6 +6,7 @@ mod copies;
 mod days;
 mod encrypted;
 mod examined;
+mod flips_over_nodes;
 mod forgetting;
 mod gathered;
 mod hour_keys;

@@ -4,12 +4,12 @@ use std::{cell::Cell, collections::BTreeMap, time::Duration};
 
 use proptest::prelude::*;
 
-use super::{state::count as count_one, *};
+use super::{kept::Kept as _, state::count as count_one, *};
 use crate::{
     clock::{Clock as _, Timestamp},
     handle::Handle,
     query_log::{
-        Filter, LogRow, Order, QueryLog, Record, SegmentState,
+        Filter, LogReader, LogRow, Order, QueryLog, Record, SearchOutcome, SegmentState,
         record::Outcome,
         segment::{HandleEvent, HandleRun},
         tests::support::{Bench, HOUR, change, lookup, parity_of, put, rows},
@@ -17,13 +17,14 @@ use crate::{
     vocabulary::{Cause, ChangeKind, HandleLoss, ProblemCode, Reason, Route},
 };
 
+pub(crate) mod parts;
 mod reading;
 
 const MINUTE: Duration = Duration::from_secs(60);
 /// More than any test needs.
 const PLENTY: usize = 1 << 30;
 
-fn handle(number: usize) -> Handle {
+pub(crate) fn handle(number: usize) -> Handle {
     let text = match number % 3 {
         0 => format!("+1415555{number:04}"),
         1 => format!("+44770090{number:04}"),
@@ -32,25 +33,29 @@ fn handle(number: usize) -> Handle {
     Handle::from_canonical(&text).unwrap()
 }
 
-fn asked(handle: &Handle, answer: (Route, Reason, u16)) -> Record {
+pub(crate) fn asked(handle: &Handle, answer: (Route, Reason, u16)) -> Record {
     let Record::Lookup(mut record) = lookup(1) else { unreachable!("it is a lookup") };
     record.handle = Some(handle.clone());
     (record.route, record.reason, record.status) = (Some(answer.0), answer.1, answer.2);
     Record::Lookup(record)
 }
 
-fn changed(handle: &Handle, kind: ChangeKind, cause: Cause) -> Record {
+pub(crate) fn changed(handle: &Handle, kind: ChangeKind, cause: Cause) -> Record {
     let Record::Change(mut record) = change(1) else { unreachable!("it is a change") };
     (record.handle, record.kind, record.cause) = (Some(handle.clone()), kind, cause);
     Record::Change(record)
 }
 
-const LIVE: (Route, Reason, u16) = (Route::Imessage, Reason::LiveDevice, 200);
-const LAPSED: (Route, Reason, u16) = (Route::Sms, Reason::LeaseExpired, 200);
-const REMOVED: (Route, Reason, u16) = (Route::Sms, Reason::Lost(HandleLoss::DeviceRemoved), 200);
+pub(crate) const LIVE: (Route, Reason, u16) = (Route::Imessage, Reason::LiveDevice, 200);
+pub(crate) const LAPSED: (Route, Reason, u16) = (Route::Sms, Reason::LeaseExpired, 200);
+pub(crate) const REMOVED: (Route, Reason, u16) =
+    (Route::Sms, Reason::Lost(HandleLoss::DeviceRemoved), 200);
 
-/// The same, from all rows in memory.
-fn model(rows: &[LogRow], query: &FlipQuery) -> (Vec<Flip>, u64, u64, BTreeMap<Likely, u64>) {
+/// The flips, how many handles and changes there are, and how many handles have which likely cause.
+pub(crate) type Model = (Vec<Flip>, u64, u64, BTreeMap<Likely, u64>);
+
+/// The same, from all rows in memory. The rows of a handle count in the order in which they come.
+pub(crate) fn model(rows: &[LogRow], query: &FlipQuery) -> Model {
     let mut by_handle: BTreeMap<Handle, Vec<&LogRow>> = BTreeMap::new();
     let is_met = |row: &&LogRow| {
         query.since.is_none_or(|since| row.at >= since)
@@ -300,12 +305,12 @@ fn states_stay_within_the_budget_and_a_cut_forgets_what_is_behind_it() {
         for handle in handles {
             let (route, reason, status) = LIVE;
             let outcome = Outcome::Lookup { route: Some(route), reason, status };
-            run.push(handle, HandleEvent { at: Timestamp::from_secs(1), outcome });
+            run.push(handle, HandleEvent { at: Timestamp::from_secs(1), outcome, change: None });
         }
         run
     };
     let budget = 2_000;
-    let mut states = States::new(HandleRange::default(), budget);
+    let mut states = States::<State>::new(HandleRange::default(), budget);
     for turn in 0..6 {
         states.begin_run();
         states.apply(&run(turn * 7..turn * 7 + 25));
@@ -314,11 +319,11 @@ fn states_stay_within_the_budget_and_a_cut_forgets_what_is_behind_it() {
     let bytes = states.bytes();
     let (range, left) = states.finish();
     let upto = range.upto.unwrap();
-    assert!(left.is_sorted_by(|a, b| a.handle < b.handle) && left.len() > 3);
-    assert_eq!(left.iter().map(state::State::bytes).sum::<usize>(), bytes);
+    assert!(left.is_sorted_by(|a, b| a.handle() < b.handle()) && left.len() > 3);
+    assert_eq!(left.iter().map(State::bytes).sum::<usize>(), bytes);
     let wanted: std::collections::BTreeSet<_> =
         (0..60).map(handle).filter(|it| *it <= upto).collect();
-    let found: std::collections::BTreeSet<_> = left.iter().map(|it| it.handle.clone()).collect();
+    let found: std::collections::BTreeSet<_> = left.iter().map(|it| it.handle().clone()).collect();
     assert_eq!(found, wanted, "every handle of the range, and none besides");
 }
 

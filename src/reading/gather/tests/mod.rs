@@ -1,11 +1,23 @@
 //! The merge against a simple model: the list of all rows, sorted, without what the rule calls a double.
 
+mod flips;
+mod lies;
+
 use std::{collections::VecDeque, time::Duration};
 
 use proptest::prelude::*;
 
-use super::merge::{Bounds, Item, Merge, Part, Recent, behind};
-use crate::{clock::Timestamp, ids::ChangeId, query_log::Order, reading::records::ReadingError};
+use super::merge::{Bounds, ChangeKey, ChangeKeys, Item, Merge, Part, Recent, behind};
+use crate::{
+    clock::Timestamp,
+    ids::{AccountId, ChangeId},
+    query_log::{
+        LogRow, Order, Record,
+        tests::support::{change, phone},
+    },
+    reading::records::ReadingError,
+    vocabulary::{Cause, Change, ChangeKind},
+};
 
 const SPAN: Duration = Duration::from_micros(20);
 /// Of a log that is short enough for it the bounds do not matter.
@@ -28,9 +40,14 @@ impl Part<Row> for Log {
     fn next(&mut self) -> Option<Result<Item<Row>, ReadingError>> {
         let row = self.0.pop_front()?;
         self.1 += 1;
-        let change = row.change.map(ChangeId::from_bits);
+        let change = row.change.map(key);
         Some(Ok(Item { at: Timestamp::from_micros(row.at), change, row }))
     }
+}
+
+/// A change that all nodes tell in the same way.
+fn key(change: u64) -> ChangeKey {
+    ChangeKey { id: ChangeId::from_bits(change), content: 0 }
 }
 
 /// The logs of three nodes: each has lookups of its own, and each change at most once, later at some nodes than at others.
@@ -104,12 +121,7 @@ fn recent(rows: &[Row], order: Order, place: Option<Place>) -> Recent {
         let before = rows.iter().filter(|row| (row.at, row.node) <= (last.at, last.node));
         for Row { at, node, change } in before {
             if let Some(change) = change {
-                recent.is_double(
-                    ChangeId::from_bits(*change),
-                    Timestamp::from_micros(*at),
-                    *node,
-                    WIDE,
-                );
+                recent.is_double(key(*change), Timestamp::from_micros(*at), *node, WIDE);
             }
         }
     }
@@ -207,5 +219,54 @@ fn the_earliest_record_of_a_change_stays_and_one_that_is_far_later_too() {
         let mut found = page(&rows, order, 9, None).0;
         found.sort_unstable();
         assert_eq!(found, [change(10, 1), change(70, 2)], "{order:?}");
+    }
+}
+
+#[test]
+fn a_record_that_tells_a_change_otherwise_hides_none() {
+    let Record::Change(told) = change(7) else { unreachable!("it is a change") };
+    let lies = [
+        Change { kind: ChangeKind::HandleUnbound, ..told.clone() },
+        Change { cause: Cause::SignOut, ..told.clone() },
+        Change { handle: Some(phone(8)), ..told.clone() },
+        Change { handle: None, ..told.clone() },
+        Change { device: None, ..told.clone() },
+        Change { account: Some(AccountId::from_bits(1)), ..told.clone() },
+    ];
+    let row = |at, change: &Change| LogRow {
+        at: Timestamp::from_micros(at),
+        record: Record::Change(change.clone()),
+    };
+    let keys = ChangeKeys::default();
+    assert_eq!(keys.of(&row(1, &told)), keys.of(&row(2, &told)), "clocks differ");
+    for lie in &lies {
+        for order in [Order::Asc, Order::Desc] {
+            // The false one is earlier at one node, the true one at another.
+            let rows = [(10, 0, lie), (11, 1, &told), (12, 2, &told)];
+            let parts = (0..NODES.len()).map(|node| {
+                let of_node = rows.iter().filter(|it| it.1 == node).map(|it| row(it.0, it.2));
+                Told(of_node.collect(), keys.clone())
+            });
+            let mut merge = Merge::new(parts.collect(), order, WIDE, Recent::default());
+            let mut found = Vec::new();
+            while let Some(merged) = merge.next() {
+                let merged = merged.unwrap();
+                if !merged.is_double {
+                    found.push(merged.item.row);
+                }
+            }
+            found.sort_by_key(|row| row.at);
+            assert_eq!(found, [row(10, lie), row(11, &told)], "{order:?}");
+        }
+    }
+}
+
+/// Rows of a log, with what makes their keys.
+struct Told(VecDeque<LogRow>, ChangeKeys);
+
+impl Part<LogRow> for Told {
+    fn next(&mut self) -> Option<Result<Item<LogRow>, ReadingError>> {
+        let row = self.0.pop_front()?;
+        Some(Ok(Item { at: row.at, change: self.1.of(&row), row }))
     }
 }

@@ -1,0 +1,151 @@
+//! [`NodeAnswer`]: the rows of another node's answer.
+
+use serde::Serialize;
+
+use super::asked_node::{AskedNode, Failure};
+use crate::{
+    api::MissingNode,
+    cluster::{ClientError, PartLines},
+    query_log::SearchOutcome,
+    reading::outcome::{Outcome, RECORDS},
+};
+
+/// A call to another node, whose answer can be continued behind each row.
+pub(super) trait Resumable {
+    type Request: Serialize;
+    type Row;
+    const PATH: &'static str;
+    /// Whether the request is sent as a body.
+    const BY_BODY: bool;
+
+    /// What is asked for next.
+    fn request(&self) -> &Self::Request;
+
+    /// Rows that one answer has at most; none for all.
+    fn limit(&self) -> Option<u64> {
+        None
+    }
+
+    /// Reads a line, and continues behind its row from now on. None if it is no row, or not behind the row before it: a node that sends the
+    /// same again would never end.
+    fn read(&mut self, line: &[u8]) -> Option<Self::Row>;
+}
+
+/// An answer of another node. One that breaks off is continued: a node gives up an answer that nobody reads for a while, and this one
+/// reads none of it while it waits for a third node.
+pub(super) struct NodeAnswer<C> {
+    asked: AskedNode,
+    call: C,
+    /// None before it begins, and once it is over.
+    lines: Option<PartLines>,
+    /// Rows of this answer that have come.
+    came: u64,
+    passed_over: SearchOutcome,
+    missing: Option<MissingNode>,
+    /// Why the node is gone.
+    gone: Option<String>,
+}
+
+impl<C: Resumable> NodeAnswer<C> {
+    /// The answer of this node. Nothing is asked yet, and without [`Self::begin`] there are no rows.
+    pub(super) fn new(asked: AskedNode, call: C) -> Self {
+        let passed_over = SearchOutcome::default();
+        Self { asked, call, lines: None, came: 0, passed_over, missing: None, gone: None }
+    }
+
+    /// Takes the node for gone, for this reason: it is not asked.
+    pub(super) fn take_for_gone(&mut self, why: &str) {
+        self.gone = Some(why.to_owned());
+        let (node, why) = (self.asked.member.name.clone(), why.to_owned());
+        self.missing = Some(MissingNode { node, why });
+    }
+
+    /// Asks the node.
+    pub(super) async fn begin(&mut self) {
+        if self.gone.is_none()
+            && let Err(failure) = self.open().await
+        {
+            self.fail(failure);
+        }
+    }
+
+    /// The call, which continues behind the last row that came.
+    pub(super) const fn call(&self) -> &C {
+        &self.call
+    }
+
+    /// Why the node is gone; none if it is there, as far as it was asked.
+    pub(super) fn gone(&self) -> Option<&str> {
+        self.gone.as_deref()
+    }
+
+    /// The node, if rows of it are missing.
+    pub(super) fn missing(&self) -> Option<MissingNode> {
+        self.missing.clone()
+    }
+
+    /// What the node could not read.
+    pub(super) fn passed_over(&self) -> SearchOutcome {
+        self.passed_over
+    }
+
+    /// The next row; none if there is no more, or the node gives none.
+    pub(super) fn next(&mut self) -> Option<C::Row> {
+        loop {
+            let lines = self.lines.as_mut()?;
+            let next = match self.asked.next_line(lines) {
+                Ok(Some(line)) => self.read(&line),
+                Ok(None) => self.end(),
+                Err(Failure::Missing(_)) if self.came > 0 => self.reopen(),
+                Err(failure) => Err(failure),
+            };
+            match next {
+                Ok(Some(row)) => return Some(row),
+                Ok(None) => {}
+                Err(failure) => self.fail(failure),
+            }
+        }
+    }
+
+    fn read(&mut self, line: &[u8]) -> Result<Option<C::Row>, Failure> {
+        let row = self.call.read(line).ok_or(ClientError::Unreadable)?;
+        self.came += 1;
+        Ok(Some(row))
+    }
+
+    /// The answer is complete. It may have had as many rows as it may have.
+    fn end(&mut self) -> Result<Option<C::Row>, Failure> {
+        let Some(lines) = self.lines.take() else { return Ok(None) };
+        let outcome = Outcome::of_trailers(|name| lines.trailer(name));
+        let sent = lines.trailer(RECORDS).and_then(|sent| sent.parse().ok());
+        let SearchOutcome { damaged, unreadable_segments } =
+            outcome.filter(|_| sent == Some(self.came)).ok_or(ClientError::Unreadable)?.passed_over;
+        self.passed_over.damaged += damaged;
+        self.passed_over.unreadable_segments += unreadable_segments;
+        if self.call.limit().is_some_and(|limit| limit <= self.came) {
+            self.reopen()
+        } else {
+            Ok(None)
+        }
+    }
+
+    fn reopen(&mut self) -> Result<Option<C::Row>, Failure> {
+        let asked = self.asked.clone();
+        asked.wait(self.open()).map(|()| None)
+    }
+
+    async fn open(&mut self) -> Result<(), Failure> {
+        self.lines = None;
+        let lines = self.asked.lines(C::PATH, self.call.request(), C::BY_BODY).await?;
+        (self.lines, self.came) = (Some(lines), 0);
+        Ok(())
+    }
+
+    fn fail(&mut self, failure: Failure) {
+        self.lines = None;
+        if let Failure::Missing(why) = failure {
+            self.missing = Some(self.asked.missing(&why));
+            self.gone = why.is_gone().then(|| why.to_string());
+        }
+    }
+}
