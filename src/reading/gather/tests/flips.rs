@@ -282,5 +282,5 @@ fn a_sum_over_the_logs_and_an_order_by_time_are_wrong() {
         all.sort_by_key(|row| row.at);
         by_time += usize::from(model(&all, &query).0 != flips);
     }
-    assert!(by_time > 2 && by_log > 10, "{by_time} {by_log}");
+    assert!(by_time > 5 && by_log > 5, "{by_time} {by_log}");
 }
