@@ -135,7 +135,7 @@ impl World {
         let last = self.entries.last().map_or(Timestamp::EPOCH, |entry| entry.0);
         let decided = now.max(last.plus(Duration::from_micros(1)));
         // Odd ones bind it, and even ones unbind it.
-        let is_bound = self.entries.iter().filter(|entry| entry.1 == of).count() % 2 == 0;
+        let is_bound = self.entries.iter().filter(|entry| entry.1 == of).count().is_multiple_of(2);
         let (kind, cause) = match is_bound {
             true => (ChangeKind::HandleBound, Cause::Proof),
             false => (ChangeKind::HandleUnbound, Cause::SignOut),

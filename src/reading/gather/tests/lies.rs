@@ -185,7 +185,10 @@ fn alternating(numbers: &[usize], lookups: usize) -> (Bench, QueryLog) {
 fn fill(bench: &Bench, log: &QueryLog, numbers: &[usize], lookups: usize) {
     for lookup in 0..lookups {
         for number in numbers {
-            put(log, &asked(&handle(*number), if lookup % 2 == 0 { LIVE } else { LAPSED }));
+            put(
+                log,
+                &asked(&handle(*number), if lookup.is_multiple_of(2) { LIVE } else { LAPSED }),
+            );
         }
         bench.clock.advance(std::time::Duration::from_secs(120));
     }
