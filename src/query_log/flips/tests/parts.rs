@@ -95,11 +95,11 @@ fn many_runs_are_joined_over_longer_pauses_and_a_route_that_changes_too_often_is
     let bench = Bench::new();
     let log = bench.open();
     for number in 0..LOOKUPS {
-        let is_even = number % 2 == 0;
+        let is_even = number.is_multiple_of(2);
         put(&log, &asked(&handle(0), LIVE));
         put(&log, &asked(&handle(1), if is_even { LIVE } else { LAPSED }));
         put(&log, &asked(&handle(2), if number == 250 { LAPSED } else { LIVE }));
-        bench.clock.advance(90 * MINUTE / 60);
+        bench.clock.advance(Duration::from_secs(90));
     }
     let most = limits::LOG_FLIPS_STEPS_MAX;
     for budget in [PLENTY, 0] {

@@ -135,7 +135,7 @@ impl World {
         let last = self.entries.last().map_or(Timestamp::EPOCH, |entry| entry.0);
         let decided = now.max(last.plus(Duration::from_micros(1)));
         // Odd ones bind it, and even ones unbind it.
-        let is_bound = self.entries.iter().filter(|entry| entry.1 == of).count() % 2 == 0;
+        let is_bound = self.entries.iter().filter(|entry| entry.1 == of).count().is_multiple_of(2);
         let (kind, cause) = match is_bound {
             true => (ChangeKind::HandleBound, Cause::Proof),
             false => (ChangeKind::HandleUnbound, Cause::SignOut),
@@ -282,5 +282,5 @@ fn a_sum_over_the_logs_and_an_order_by_time_are_wrong() {
         all.sort_by_key(|row| row.at);
         by_time += usize::from(model(&all, &query).0 != flips);
     }
-    assert!(by_time > 2 && by_log > 10, "{by_time} {by_log}");
+    assert!(by_time > 5 && by_log > 5, "{by_time} {by_log}");
 }
