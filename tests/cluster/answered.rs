@@ -88,13 +88,13 @@ pub(crate) fn of_node(node: &Node) -> anyhow::Result<Lookups> {
     lookups(&LogReader::open_read_only(&log, keys, clock, limits::LOG_RETENTION_MAX)?)
 }
 
-/// The lookups of a disk that was destroyed, as the store and the keys that `holder` has tell. It does not run.
-pub(crate) fn of_lost(
+/// The log of a disk that was destroyed, as the store and the keys that `holder` has tell. It does not run.
+fn of_lost(
     lost: &LostDisk,
     holder: &Node,
     objects: &Objects,
     folder: &Path,
-) -> anyhow::Result<Lookups> {
+) -> anyhow::Result<LogReader> {
     let keys = MemberKeyFiles::new(holder.data(), None).of(lost.id);
     let keyring = Keyring::open_read_only(keys);
     let keyring = Arc::new(keyring.with_context(|| format!("the keys of {}", lost.name))?);
@@ -102,25 +102,31 @@ pub(crate) fn of_lost(
     let (clock, most): (SharedClock, _) = (Arc::new(SystemClock), limits::LOG_RETENTION_MAX);
     let (log, report) = LogReader::of_lost_node(objects, &lost.name, &dir, &keyring, &clock, most)?;
     ensure!(report.lost.is_empty(), "copies of {} cannot be read: {:?}", lost.name, report.lost);
-    lookups(&log)
+    Ok(log)
 }
 
-/// Checks the answered lookups of a run whose nodes have stopped.
-pub(crate) async fn check_all(
+/// The logs of the disks that were destroyed, each as often as there are other nodes: as each of them reads it.
+pub(crate) fn read_lost(world: &World, copies: &Copies) -> anyhow::Result<Vec<Vec<LogReader>>> {
+    let objects = copies.store.objects()?;
+    let read = |disk: &LostDisk| {
+        let others = world.nodes.iter().zip(0..).filter(|(_, number)| *number != disk.node);
+        let read = |(node, _): (&Node, usize)| of_lost(disk, node, &objects, &world.folder);
+        others.map(read).collect()
+    };
+    // The store's client waits on this thread.
+    block_in_place(|| copies.lost.iter().map(read).collect())
+}
+
+/// Checks the answered lookups of a run whose nodes have stopped. `lost` is what [`read_lost`] gave.
+pub(crate) fn check_all(
     answered: &[Answered],
     world: &World,
     copies: &Copies,
+    lost: &[Vec<LogReader>],
 ) -> anyhow::Result<Vec<Fault>> {
     let logs = world.nodes.iter().map(of_node).collect::<anyhow::Result<Vec<_>>>()?;
-    let objects = copies.store.objects()?;
-    let mut of_lost = Vec::new();
-    for disk in &copies.lost {
-        let others = world.nodes.iter().zip(0..).filter(|(_, number)| *number != disk.node);
-        let read = |(node, _): (&Node, usize)| self::of_lost(disk, node, &objects, &world.folder);
-        // The store's client waits on this thread.
-        let read = block_in_place(|| others.map(read).collect::<anyhow::Result<Vec<_>>>());
-        of_lost.push(read?);
-    }
+    let of_lost = lost.iter().map(|read| read.iter().map(lookups).collect());
+    let of_lost = of_lost.collect::<anyhow::Result<Vec<Vec<_>>>>()?;
     println!("  the object store: {}", copies.store);
     let (faults, excused) = check(answered, &copies.lost, (&logs, &of_lost));
     println!(

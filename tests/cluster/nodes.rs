@@ -120,8 +120,15 @@ pub(crate) fn records(
     actors: &HashMap<String, Actor>,
 ) -> anyhow::Result<Vec<Numbered>> {
     let (log, keys) = (node.data().join("log"), KeyFiles::new(&node.data().join("keys"), None));
-    let log =
-        LogReader::open_read_only(&log, keys, Arc::new(SystemClock), limits::LOG_RETENTION_MAX)?;
+    let clock = Arc::new(SystemClock);
+    changes(&LogReader::open_read_only(&log, keys, clock, limits::LOG_RETENTION_MAX)?, actors)
+}
+
+/// The changes of handles that a log has.
+pub(crate) fn changes(
+    log: &LogReader,
+    actors: &HashMap<String, Actor>,
+) -> anyhow::Result<Vec<Numbered>> {
     let filter = Filter { kind: Some(Kind::Change), ..Filter::default() };
     let mut records = Vec::new();
     for row in log.search(&filter, Order::Asc, None) {

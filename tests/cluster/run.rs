@@ -206,11 +206,15 @@ impl Run {
             node.stop();
             records.push((nodes::records(node, &actors)?, !node.lacks_records()));
         }
+        let lost = answered::read_lost(&world, &copies)?;
+        for log in lost.iter().filter_map(|read| read.first()) {
+            // It ends with the disk.
+            records.push((nodes::changes(log, &actors)?, false));
+        }
         let events = traffic.history.events();
         stage::print_counts(&events);
         faults.extend(checks::check(&events, &records));
-        drop(events);
-        faults.extend(answered::check_all(&service.answered(), &world, &copies).await?);
+        faults.extend(answered::check_all(&service.answered(), &world, &copies, &lost)?);
         Ok(stage::print_faults(&faults))
     }
 

@@ -130,6 +130,7 @@ async fn a_node_that_was_removed_is_told_nothing_and_waited_for_no_more() {
     assert!(others.lines(&b, &LOG).await.is_ok());
     let waiting = others.while_alive::<(), _>(&b, std::future::pending());
     let remove = async {
+        peers.shared.registry.hold(None);
         let remove = |rows: &mut Rows<'_>| {
             rows.remove(RowKind::Member, b"b");
             Ok::<_, OperatorsError>(())
