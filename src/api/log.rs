@@ -119,15 +119,30 @@ impl Call for RecordFilter {
     }
 }
 
+impl RecordFilter {
+    /// The same for one node of a cluster, with the window and the kind that `meaning` says: spans would count from another now.
+    #[must_use]
+    pub fn at_node(&self, meaning: &Filter) -> Self {
+        Self {
+            scope: Some(Scope::Node.code().to_owned()),
+            since: meaning.since.map(|since| since.to_string()),
+            until: meaning.until.map(|until| until.to_string()),
+            kind: meaning.kind.map(|kind| kind.code().to_owned()),
+            ..self.clone()
+        }
+    }
+}
+
 /// Reads the parameter `scope`.
 fn scope(text: &Option<String>) -> Result<Scope, Invalid> {
     Ok(choice("scope", text, Scope::ALL, Scope::code)?.unwrap_or_default())
 }
 
-/// The body of `POST /v1/log/tail`.
+/// The body of `POST /v1/log/export` and of `POST /v1/log/tail`.
 pub type FilterBody = Fields<RecordFilter>;
 
 impl Posted for RecordFilter {
+    const POSTED_TO: &'static str = "/v1/log/export";
     const NAME: &'static str = "RecordFilter";
     const ABOUT: &'static str = "Which records. Everything named must hold.";
 }
@@ -191,6 +206,7 @@ impl IntoParams for SearchRequest {
 pub type SearchBody = Fields<SearchRequest>;
 
 impl Posted for SearchRequest {
+    const POSTED_TO: &'static str = "/v1/log/search";
     const NAME: &'static str = "SearchRequest";
     const ABOUT: &'static str = "Which records, in what order, and how many.";
 }

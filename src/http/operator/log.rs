@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     api::{
-        AuditRequest, AuditVerifyRequest, FlipsRequest, ForgottenAnswer, ForgottenRequest, Page,
+        AuditRequest, AuditVerifyRequest, FilterBody, FlipsRequest, ForgottenAnswer, ForgottenRequest, Page,
         RecordFilter, SearchBody, SearchRequest, SegmentsRequest, Timeline, TimelineLine,
         VerifyRequest, WhyBody, WhyFields, WhyRequest,
     },
@@ -78,6 +78,23 @@ pub(super) async fn search_by_body(
     security(("operator" = ["reader"])),
 )]
 pub(super) async fn export(asked: Asked<RecordFilter>) -> Result<Response, Problem> {
+    asked.rows().await
+}
+
+/// Exports as `GET /v1/log/export` does. The filter is the body, so no handle stands in an address.
+#[utoipa::path(
+    post, path = "/v1/log/export", operation_id = "exportLogByBody", tag = "log", request_body = FilterBody,
+    responses(
+        (status = 200, description = "A record a line", body = LogRow, content_type = "application/x-ndjson"),
+        (status = 400, description = "`request-invalid`: a field is unknown, appears twice, or has a value that it does not take; \
+                                      `case-required`: the server asks readers for a case"),
+        (status = 503, description = "`overloaded`: as many searches run as the server bears, or as one operator may; `audit-unwritable`"),
+    ),
+    security(("operator" = ["reader"])),
+)]
+pub(super) async fn export_by_body(
+    AskedByBody { asked, .. }: AskedByBody<RecordFilter>,
+) -> Result<Response, Problem> {
     asked.rows().await
 }
 

@@ -140,7 +140,7 @@ fn described() -> OpenApiRouter<OperatorState> {
         .routes(routes!(log::search))
         .routes(routes!(log::search_by_body))
         .routes(routes!(tail::tail, tail::tail_by_body))
-        .routes(routes!(log::export))
+        .routes(routes!(log::export, log::export_by_body))
         .routes(routes!(log::flips))
         .routes(routes!(log::segments))
         .routes(routes!(log::verify))

@@ -1,15 +1,23 @@
 //! [`AskedNode`]: asks one other node for its part of an answer, on a thread that may wait.
 
 use bytes::BytesMut;
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 use tokio::{runtime::Handle, time::sleep};
 
 use crate::{
+    api::{Fields, Posted},
     cluster::{Asking, ClientError, Member, Others, PartLines},
     limits,
-    reading::call::Stop,
+    query_log::SearchOutcome,
+    reading::{
+        call::Stop,
+        outcome::{Outcome, RECORDS},
+    },
     timeline::MissingNode,
 };
+
+const NDJSON: &str = "application/x-ndjson";
+const JSON: &str = "application/json";
 
 /// Why a node gave no more.
 pub(super) enum Failure {
@@ -54,14 +62,24 @@ impl AskedNode {
         MissingNode { node: self.member.name.clone(), why: why.to_string() }
     }
 
-    /// Its answer to a call, line by line.
-    pub(super) async fn lines(
+    /// Its answer to a request, line by line.
+    pub(super) async fn lines_posted<T: Posted + Serialize>(
         &self,
-        path: &str,
-        query: &impl Serialize,
+        request: &T,
     ) -> Result<PartLines, Failure> {
-        let asking = Asking { path, query, operator: &self.operator };
+        self.lines(T::POSTED_TO, Some(&Fields::json_of(request))).await
+    }
+
+    /// Its answer to a call, line by line. The path says nothing about a person.
+    pub(super) async fn lines(&self, path: &str, body: Option<&str>) -> Result<PartLines, Failure> {
+        let asking = Asking { path, body, takes: NDJSON, operator: &self.operator };
         self.unless_stopped(async { Ok(self.others.lines(&self.member, &asking).await?) }).await
+    }
+
+    /// Its answer to a call without a body, in one piece.
+    pub(super) async fn answer<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        let asking = Asking { path, body: None, takes: JSON, operator: &self.operator };
+        self.unless_stopped(async { Ok(self.others.answer(&self.member, &asking).await?) }).await
     }
 
     /// The next line of its answer; none at the end.
@@ -94,4 +112,15 @@ impl AskedNode {
             () = stopped => Err(Failure::Stopped),
         }
     }
+}
+
+/// What a node could not read, as the trailers of its answer say.
+///
+/// # Errors
+/// If they do not, or not as many rows came as it sent.
+pub(super) fn end_of(lines: &PartLines, came: u64) -> Result<SearchOutcome, ClientError> {
+    let outcome = Outcome::of_trailers(|name| lines.trailer(name));
+    let sent = lines.trailer(RECORDS).and_then(|sent| sent.parse().ok());
+    let outcome = outcome.filter(|_| sent == Some(came)).ok_or(ClientError::Unreadable)?;
+    Ok(outcome.passed_over)
 }

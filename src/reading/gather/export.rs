@@ -7,17 +7,14 @@ use tokio::runtime::Handle;
 
 use super::{
     asked_node::{AskedNode, Failure},
+    part_rows::PartRows,
     search::{GatheredSearch, Question},
 };
 use crate::{
-    api::{Call as _, FoundRow, Paging, RecordFilter, Scope, SearchRequest},
-    cluster::{ClientError, Others},
+    api::{Fields, FoundRow, Paging, Posted as _, RecordFilter, SearchRequest},
+    cluster::Others,
     query_log::{Filter, Kind, LogReader, Order, SearchOutcome},
-    reading::{
-        call::Stop,
-        outcome::{Outcome, RECORDS},
-        records::ReadingError,
-    },
+    reading::{call::Stop, outcome::Outcome, records::ReadingError},
     timeline::MissingNode,
 };
 
@@ -44,10 +41,10 @@ impl GatheredExport {
         let (mut passed_over, mut missing) = (SearchOutcome::default(), Vec::new());
         if self.filter.kind != Some(Kind::Change) {
             let Some(own) = self.read_own(stop, take)? else { return Ok(None) };
-            add(&mut passed_over, own);
+            passed_over += own;
             for node in AskedNode::all(&self.others, &self.operator, &self.runtime, stop) {
                 match self.read_node(&node, take) {
-                    Ok(Some(of_node)) => add(&mut passed_over, of_node),
+                    Ok(Some(of_node)) => passed_over += of_node,
                     Ok(None) | Err(Failure::Stopped) => return Ok(None),
                     Err(Failure::Missing(why)) => missing.push(node.missing(&why)),
                 }
@@ -62,9 +59,7 @@ impl GatheredExport {
             }
             let outcome = changes.outcome();
             // Both passes meet what is damaged in a log.
-            passed_over.damaged = passed_over.damaged.max(outcome.passed_over.damaged);
-            let unreadable = outcome.passed_over.unreadable_segments;
-            passed_over.unreadable_segments = passed_over.unreadable_segments.max(unreadable);
+            passed_over = passed_over.max(outcome.passed_over);
             let is_new = |node: &MissingNode| missing.iter().all(|known| known.node != node.node);
             let also: Vec<_> =
                 outcome.missing().iter().filter(|node| is_new(node)).cloned().collect();
@@ -93,29 +88,17 @@ impl GatheredExport {
         node: &AskedNode,
         take: Take<'_>,
     ) -> Result<Option<SearchOutcome>, Failure> {
-        let Filter { since, until, .. } = &self.filter;
-        let request = RecordFilter {
-            scope: Some(Scope::Node.code().to_owned()),
-            since: since.map(|since| since.to_string()),
-            until: until.map(|until| until.to_string()),
-            ..self.request.clone()
-        };
-        let mut lines = node.wait(node.lines(RecordFilter::PATH, &request))?;
-        let mut came = 0;
-        while let Some(line) = node.next_line(&mut lines)? {
-            came += 1;
-            let row: FoundRow =
-                serde_json::from_slice(&line).map_err(|_| ClientError::Unreadable)?;
+        let request = Fields::json_of(&self.request.at_node(&self.filter));
+        let mut rows = PartRows::new(node.clone(), RecordFilter::POSTED_TO, Some(request));
+        while let Some(row) = rows.next()? {
+            let row: FoundRow = row;
             // The node says of itself what it likes.
             let row = FoundRow::of_node(row.into_parts().0, Some(&node.member.name));
             if row.record.change_id().is_none() && !take(row) {
                 return Ok(None);
             }
         }
-        let outcome = Outcome::of_trailers(|name| lines.trailer(name));
-        let is_whole = lines.trailer(RECORDS).and_then(|sent| sent.parse().ok()) == Some(came);
-        let outcome: Outcome = outcome.filter(|_| is_whole).ok_or(ClientError::Unreadable)?;
-        Ok(Some(outcome.passed_over))
+        Ok(Some(rows.passed_over()))
     }
 
     fn changes(&self, stop: &Stop) -> GatheredSearch {
@@ -132,9 +115,4 @@ impl GatheredExport {
         let parts = (self.others.clone(), self.reader.clone(), self.runtime.clone());
         GatheredSearch::new(question, parts, stop.clone())
     }
-}
-
-fn add(sum: &mut SearchOutcome, SearchOutcome { damaged, unreadable_segments }: SearchOutcome) {
-    sum.damaged += damaged;
-    sum.unreadable_segments += unreadable_segments;
 }

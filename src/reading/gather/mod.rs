@@ -17,6 +17,7 @@ mod export;
 mod merge;
 mod node_log;
 mod node_search;
+mod part_rows;
 mod search;
 #[cfg(test)]
 mod tests;

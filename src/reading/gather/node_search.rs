@@ -1,14 +1,13 @@
 //! [`NodeSearch`]: the rows of a search in the log of another node.
 
 use super::{
-    asked_node::{AskedNode, Failure},
+    asked_node::{AskedNode, Failure, end_of},
     merge::Item,
 };
 use crate::{
-    api::{Call as _, FoundRow, SearchRequest},
+    api::{FoundRow, SearchRequest},
     cluster::{ClientError, PartLines},
     query_log::{Cursor, LogRow, Order, SearchOutcome},
-    reading::outcome::{Outcome, RECORDS},
     timeline::MissingNode,
 };
 
@@ -93,12 +92,7 @@ impl NodeSearch {
     /// The answer is complete. It may have had as many rows as it may have.
     fn end(&mut self) -> Result<Option<Item<(Cursor, LogRow)>>, Failure> {
         let Some(lines) = self.lines.take() else { return Ok(None) };
-        let outcome = Outcome::of_trailers(|name| lines.trailer(name));
-        let sent = lines.trailer(RECORDS).and_then(|sent| sent.parse().ok());
-        let SearchOutcome { damaged, unreadable_segments } =
-            outcome.filter(|_| sent == Some(self.came)).ok_or(ClientError::Unreadable)?.passed_over;
-        self.passed_over.damaged += damaged;
-        self.passed_over.unreadable_segments += unreadable_segments;
+        self.passed_over += end_of(&lines, self.came)?;
         if self.limit.is_some_and(|limit| limit <= self.came) { self.reopen() } else { Ok(None) }
     }
 
@@ -109,7 +103,7 @@ impl NodeSearch {
 
     async fn open(&mut self) -> Result<(), Failure> {
         self.lines = None;
-        let lines = self.asked.lines(SearchRequest::PATH, &self.request).await?;
+        let lines = self.asked.lines_posted(&self.request).await?;
         (self.lines, self.came) = (Some(lines), 0);
         Ok(())
     }

@@ -11,7 +11,7 @@ use super::{
     node_search::NodeSearch,
 };
 use crate::{
-    api::{ClusterPlace, FoundRow, Scope, SearchRequest},
+    api::{ClusterPlace, FoundRow, Paging, SearchRequest},
     clock::Timestamp,
     cluster::Others,
     limits,
@@ -91,15 +91,13 @@ impl GatheredSearch {
     pub(in crate::reading) fn outcome(&self) -> Outcome {
         let (mut passed_over, mut missing) = (SearchOutcome::default(), Vec::new());
         for part in self.running.iter().flat_map(Merge::parts) {
-            let of_part = match part {
+            passed_over += match part {
                 SearchPart::Own(search) => search.outcome(),
                 SearchPart::Other(search) => {
                     missing.extend(search.missing());
                     search.passed_over()
                 }
             };
-            passed_over.damaged += of_part.damaged;
-            passed_over.unreadable_segments += of_part.unreadable_segments;
         }
         missing.sort_by(|one, other| one.node.cmp(&other.node));
         Outcome { passed_over, missing: Some(missing) }
@@ -203,16 +201,12 @@ impl GatheredSearch {
     }
 
     fn request(&self, Window { filter, place }: Window, limit: Option<usize>) -> SearchRequest {
-        let mut request = self.question.request.clone();
-        request.filter.scope = Some(Scope::Node.code().to_owned());
-        // Spans would count from another now.
-        request.filter.since = filter.since.map(|since| since.to_string());
-        request.filter.until = filter.until.map(|until| until.to_string());
-        request.filter.kind = filter.kind.map(|kind| kind.code().to_owned());
-        request.page.order = Some(self.question.order.code().to_owned());
-        request.page.cursor = place.map(|place| place.to_string());
-        request.page.limit = limit.map(|limit| limit.to_string());
-        request
+        let page = Paging {
+            order: Some(self.question.order.code().to_owned()),
+            cursor: place.map(|place| place.to_string()),
+            limit: limit.map(|limit| limit.to_string()),
+        };
+        SearchRequest { filter: self.question.request.filter.at_node(&filter), page }
     }
 }
 
