@@ -249,6 +249,8 @@ pub const LOG_FORGOTTEN_WITHIN: Duration = Duration::from_secs(120);
 pub const LOG_TAILS_MAX: usize = 32;
 /// Log tails of one operator at once: a quarter of all.
 pub const LOG_TAILS_PER_OPERATOR_MAX: usize = 8;
+/// Tails at once for which other nodes of the cluster ask: those of two other nodes.
+pub const LOG_TAILS_OF_NODES_MAX: usize = 2 * LOG_TAILS_MAX;
 
 // Group: Copies of the log
 

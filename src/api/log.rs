@@ -75,7 +75,7 @@ pub struct RecordFilter {
     #[arg(long)]
     #[param(value_type = Option<Case>, example = "INC-4711")]
     pub case: Option<String>,
-    /// Whose records, in a cluster: cluster, the default, is every node; node is the one that is asked. A tail follows the node that is asked
+    /// Whose records, in a cluster: cluster, the default, is every node; node is the one that is asked
     #[arg(long, value_parser = codes(Scope::ALL, Scope::code))]
     #[param(value_type = Option<Scope>)]
     pub scope: Option<String>,
@@ -134,7 +134,7 @@ impl RecordFilter {
 }
 
 /// Reads the parameter `scope`.
-fn scope(text: &Option<String>) -> Result<Scope, Invalid> {
+pub(super) fn scope(text: &Option<String>) -> Result<Scope, Invalid> {
     Ok(choice("scope", text, Scope::ALL, Scope::code)?.unwrap_or_default())
 }
 
@@ -325,32 +325,55 @@ impl Call for FlipsRequest {
     }
 }
 
-macro_rules! without_parameters {
+/// Whether the query log has forgotten what expired.
+#[derive(Clone, Copy, Debug, Default, Args, Serialize, Deserialize, IntoParams)]
+pub struct ForgottenRequest {}
+
+impl Call for ForgottenRequest {
+    const PATH: &'static str = "/v1/log/forgotten";
+    const ROLE: Role = Role::Reader;
+    type Meaning = ();
+
+    fn resolve(&self, _: Timestamp) -> Result<(), Invalid> {
+        Ok(())
+    }
+}
+
+macro_rules! with_scope {
     ($($(#[$doc:meta])* $name:ident = $path:literal for $role:ident $(refused as $call:ident)?,)*) => { $(
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, Default, Args, Serialize, Deserialize, IntoParams)]
-        pub struct $name {}
+        #[derive(Clone, Debug, Default, Args, Serialize, Deserialize, IntoParams)]
+        #[into_params(parameter_in = Query)]
+        pub struct $name {
+            /// Whose part, in a cluster: cluster, the default, is every node; node is the one that is asked
+            #[arg(long, value_parser = codes(Scope::ALL, Scope::code))]
+            #[param(value_type = Option<Scope>)]
+            pub scope: Option<String>,
+        }
 
         impl Call for $name {
             const PATH: &'static str = $path;
             const ROLE: Role = Role::$role;
             $(const REFUSED_AS: Option<audit::Call> = Some(audit::Call::$call);)?
+            const NODES_MAY: bool = true;
             type Meaning = ();
 
             fn resolve(&self, _: Timestamp) -> Result<(), Invalid> {
-                Ok(())
+                self.scope().map(|_| ())
+            }
+
+            fn scope(&self) -> Result<Scope, Invalid> {
+                scope(&self.scope)
             }
         }
     )* };
 }
 
-without_parameters! {
+with_scope! {
     /// The hours of the query log.
     SegmentsRequest = "/v1/log/segments" for Reader,
     /// Whether the query log is sound.
     VerifyRequest = "/v1/log/verify" for Reader,
-    /// Whether the query log has forgotten what expired.
-    ForgottenRequest = "/v1/log/forgotten" for Reader,
     /// Whether the audit log is sound.
     AuditVerifyRequest = "/v1/audit/verify" for Admin refused as AuditVerify,
 }

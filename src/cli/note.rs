@@ -54,6 +54,25 @@ pub(super) fn print_missing(missing: &[MissingNode]) -> anyhow::Result<()> {
     }
 }
 
+/// Says of which nodes `what` is not sound, and which did not tell. `is_sound` is the verdict over all.
+///
+/// # Errors
+/// If it is not sound everywhere.
+pub(super) fn check_each(
+    what: &str,
+    unsound: &[&str],
+    missing: &[MissingNode],
+    is_sound: bool,
+) -> anyhow::Result<()> {
+    let missing = print_missing(missing);
+    match unsound {
+        [] => missing?,
+        nodes => anyhow::bail!("{what} is not sound on these nodes: {}", nodes.join(", ")),
+    }
+    anyhow::ensure!(is_sound, "{what} is not sound");
+    Ok(())
+}
+
 /// Says what a search could not read.
 pub(super) fn print_passed_over(outcome: SearchOutcome) {
     let SearchOutcome { damaged, unreadable_segments } = outcome;

@@ -48,11 +48,7 @@ impl Others {
     ///
     /// # Errors
     /// If it refuses, or does not answer.
-    pub async fn lines(
-        &self,
-        of: &Member,
-        asking: &Asking<'_>,
-    ) -> Result<PartLines, ClientError> {
+    pub async fn lines(&self, of: &Member, asking: &Asking<'_>) -> Result<PartLines, ClientError> {
         self.check_member(of)?;
         self.while_alive(of, self.peers.client().lines(of.callee(), asking)).await
     }

@@ -166,7 +166,7 @@ impl SharedLog for ToldLog {
 }
 
 /// The calls that wait behind the fence.
-const FENCED: [&str; 35] = [
+const FENCED: [&str; 37] = [
     "checkIn",
     "claimHandle",
     "clearFlag",
@@ -174,6 +174,7 @@ const FENCED: [&str; 35] = [
     "createLinkCode",
     "deregisterHandle",
     "exportLog",
+    "exportLogByBody",
     "getDevice",
     "getImport",
     "getQuota",
@@ -184,6 +185,7 @@ const FENCED: [&str; 35] = [
     "importAccounts",
     "joinCluster",
     "listAuditEntries",
+    "listAuditEntriesByBody",
     "listFlips",
     "listSegments",
     "lookUpBatch",

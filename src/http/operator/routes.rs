@@ -24,7 +24,7 @@ use super::{
     tail,
 };
 use crate::{
-    api::{Case, Scope},
+    api::{Case, NodeNote, ReturnedNode, Scope},
     clock::{SharedClock, TrustedClock},
     doctor::Deployment,
     http::{
@@ -130,9 +130,9 @@ pub fn paths() -> Paths {
     Paths::of_operators(&described().split_for_parts().1)
 }
 
-/// The schemas that only parameters refer to: `utoipa` collects those of bodies.
+/// The schemas that only parameters and the events of a tail refer to: `utoipa` collects those of bodies.
 #[derive(utoipa::OpenApi)]
-#[openapi(components(schemas(Case, Detail, Kind, Order, Scope)))]
+#[openapi(components(schemas(Case, Detail, Kind, NodeNote, Order, ReturnedNode, Scope)))]
 struct OfParameters;
 
 fn described() -> OpenApiRouter<OperatorState> {
@@ -146,6 +146,7 @@ fn described() -> OpenApiRouter<OperatorState> {
         .routes(routes!(log::verify))
         .routes(routes!(log::forgotten))
         .routes(routes!(log::list_readers))
+        .routes(routes!(log::list_readers_by_body))
         .routes(routes!(log::verify_audit))
         .routes(routes!(log::timeline))
         .routes(routes!(log::timeline_by_body))

@@ -35,7 +35,7 @@ impl From<ClientError> for Failure {
 
 /// Asks another node. Its calls must be made on a thread that may wait.
 #[derive(Clone)]
-pub(super) struct AskedNode {
+pub(in crate::reading) struct AskedNode {
     pub(super) member: Member,
     others: Others,
     /// Who made the call at this node.
@@ -46,7 +46,12 @@ pub(super) struct AskedNode {
 
 impl AskedNode {
     /// All other nodes, which `operator` asks. Until `stop` says that nobody waits.
-    pub(super) fn all(others: &Others, operator: &str, runtime: &Handle, stop: &Stop) -> Vec<Self> {
+    pub(in crate::reading) fn all(
+        others: &Others,
+        operator: &str,
+        runtime: &Handle,
+        stop: &Stop,
+    ) -> Vec<Self> {
         let asked = |member| Self {
             member,
             others: others.clone(),

@@ -10,18 +10,28 @@
 //!
 //! An other node is asked with the scope `node`, in the name of the operator who asked this one: it notes both in its own audit log. A node
 //! whose part is missing is named in the [`Outcome`](super::Outcome). [`AskedNode`](asked_node::AskedNode) is the one place that asks.
+//! Reports, lists of segments and the audit logs have no doubles.
 //! A timeline merges the rows otherwise: [`OtherLog`] gives it those of one node.
 
 mod asked_node;
+mod audit;
 mod export;
 mod merge;
 mod node_log;
 mod node_search;
 mod part_rows;
+mod reports;
 mod search;
+mod segments;
+mod tail;
 #[cfg(test)]
 mod tests;
 
+pub(super) use asked_node::AskedNode;
+pub(super) use audit::{OwnCalls, list_calls};
 pub(super) use export::GatheredExport;
 pub(super) use node_log::OtherLog;
+pub(super) use reports::reports;
 pub(super) use search::{GatheredSearch, Question};
+pub(super) use segments::list_segments;
+pub(super) use tail::{Doubles, FromNode, NodeTail};

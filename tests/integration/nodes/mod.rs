@@ -12,6 +12,7 @@ mod hour_keys;
 mod interrupted;
 mod joining;
 mod leaving;
+mod lists;
 mod quotas;
 mod thief;
 mod trio;

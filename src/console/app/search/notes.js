@@ -44,7 +44,7 @@ export function chips(rules, notes, onDrop) {
       ...rules.map((rule) => h("button", { class: "chip", type: "button", title: "Drop this rule", onclick: () => onDrop(rule) },
         `${rule.field} ${rule.keep ? "is" : "is not"} `, outside(rule.value), h("span", { class: "chip-drop", "aria-hidden": "true" }, "×"),
         h("span", { class: "visually-hidden" }, ", drop this rule")))),
-    ...notes.map((note) => h("p", { class: "note warning" }, note)),
+    ...warnings(notes),
   ];
 }
 
@@ -59,21 +59,27 @@ export function lacking({ node, why }) {
 }
 
 /**
- * The records of an answer. The lines that name nodes go to `take`.
- * @param {AsyncIterable<(LogRecord | MissingNode)[]>} lines
+ * The rows of an answer. The lines that name nodes go to `take`.
+ * @template {object} T
+ * @param {AsyncIterable<(T | MissingNode)[]>} lines
  * @param {(node: MissingNode) => void} take
- * @returns {AsyncGenerator<LogRecord[], void, void>}
+ * @returns {AsyncGenerator<T[], void, void>}
  */
 export async function* recordsOf(lines, take) {
   for await (const batch of lines) {
     for (const line of batch) if (isMissing(line)) take(line);
-    yield /** @type {LogRecord[]} */ (batch.filter((line) => !isMissing(line)));
+    yield /** @type {T[]} */ (batch.filter((line) => !isMissing(line)));
   }
 }
 
-/** @param {LogRecord | MissingNode} line @returns {line is MissingNode} */
+/** @param {object} line @returns {line is MissingNode} */
 function isMissing(line) {
-  return /** @type {string} */ (line.kind) === "missing";
+  return "kind" in line && line.kind === "missing";
+}
+
+/** What an answer lacks, as warnings. @param {readonly string[]} notes */
+export function warnings(notes) {
+  return notes.map((note) => h("p", { class: "note warning" }, note));
 }
 
 /**
