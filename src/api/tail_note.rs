@@ -1,12 +1,11 @@
 //! What an answer of rows says of nodes, besides the rows.
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 use crate::{clock::Timestamp, timeline::MissingNode};
 
 /// Whether rows of a node are missing. The name of the event of a tail is its `kind`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum NodeNote {
     /// Rows of the node are missing. In a tail: from now on.
@@ -16,13 +15,11 @@ pub enum NodeNote {
 }
 
 /// A node whose rows a tail has again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReturnedNode {
     /// Its name.
-    #[schema(example = "c")]
     pub node: String,
     /// The tail has not what the node recorded from then on, up to now. A search gives it.
-    #[schema(value_type = String, format = DateTime)]
     pub since: Timestamp,
 }
 

@@ -326,6 +326,28 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_records_of_each_node_are_read_on_and_what_is_said_of_nodes_is_no_record() {
+        let of = |second: u64, node: &str| {
+            row(second).replace("\"count\":1}", &format!("\"count\":1,\"node\":\"{node}\"}}"))
+        };
+        let missing = r#"{"kind":"missing","node":"c","why":"no answer"}"#;
+        let (a, b) = (of(1, "a"), of(5, "b"));
+        let events = format!("data: {a}\n\nevent: missing\ndata: {missing}\n\ndata: {b}\n\n");
+        let began = format!("dispatchd-tail-from: {}", at(0));
+        // Node a was behind node b when the tail broke.
+        let found = [of(2, "a"), of(5, "b"), of(6, "b")].map(|row| row + "\n").concat();
+        let answers = vec![
+            answer("200 OK", &began, &events),
+            tail(6, &[]),
+            answer("200 OK", "x: y", &found),
+            revoked(),
+        ];
+        let (taken, ended, asked) = followed(answers).await;
+        assert_eq!((taken, asked.len()), (vec![1, 5, 2, 6], 4), "{ended}");
+        assert!(asked[2].contains("since=2026-11-23T08%3A41%3A00.000001Z"), "{asked:?}");
+    }
+
+    #[tokio::test]
     async fn a_gap_that_cannot_be_read_is_read_at_the_next_try() {
         let busy = answer("502 Bad Gateway", "x: y", "");
         let rows = answer("200 OK", "x: y", &format!("{}\n", row(2)));

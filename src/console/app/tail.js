@@ -11,7 +11,7 @@ import { plainTable } from "./table.js";
 
 /** @typedef {import("./types.js").Context} Context */
 /** @typedef {import("./types.js").LogRecord} LogRecord */
-/** @typedef {import("./types.js").Schemas["NodeNote"]} NodeNote */
+/** @typedef {import("./search/notes.js").MissingNode | { kind: "returned", node: string, since: string }} NodeNote */
 
 /** Records in the page. */
 const SHOWN_MAX = 50;

@@ -24,7 +24,7 @@ use super::{
     tail,
 };
 use crate::{
-    api::{Case, NodeNote, ReturnedNode, Scope},
+    api::{Case, Scope},
     clock::{SharedClock, TrustedClock},
     doctor::Deployment,
     http::{
@@ -130,9 +130,9 @@ pub fn paths() -> Paths {
     Paths::of_operators(&described().split_for_parts().1)
 }
 
-/// The schemas that only parameters and the events of a tail refer to: `utoipa` collects those of bodies.
+/// The schemas that only parameters refer to: `utoipa` collects those of bodies.
 #[derive(utoipa::OpenApi)]
-#[openapi(components(schemas(Case, Detail, Kind, NodeNote, Order, ReturnedNode, Scope)))]
+#[openapi(components(schemas(Case, Detail, Kind, Order, Scope)))]
 struct OfParameters;
 
 fn described() -> OpenApiRouter<OperatorState> {
