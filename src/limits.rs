@@ -258,6 +258,8 @@ pub const LOG_FORGOTTEN_WITHIN: Duration = Duration::from_secs(120);
 pub const LOG_TAILS_MAX: usize = 32;
 /// Log tails of one operator at once: a quarter of all.
 pub const LOG_TAILS_PER_OPERATOR_MAX: usize = 8;
+/// Tails at once for which other nodes of the cluster ask: those of two other nodes.
+pub const LOG_TAILS_OF_NODES_MAX: usize = 2 * LOG_TAILS_MAX;
 
 // Group: Copies of the log
 
@@ -439,6 +441,10 @@ pub const CLUSTER_TEXT_CHARS_MAX: usize = 300;
 /// How long a node must have answered nothing before its part of an answer counts as missing. A node that is slow answers the short call
 /// that nodes make each second. A restart of a node takes about as long.
 pub const CLUSTER_PART_PATIENCE: Duration = Duration::from_secs(3);
+/// Bytes of the answer of another node to an operator that is given in one piece, such as what a verification found in 30 days.
+pub const CLUSTER_ANSWER_BYTES_MAX: usize = 16 << 20;
+/// Segments that another node may list: 30 days have 720, and each start of the node adds one.
+pub const CLUSTER_SEGMENTS_MAX: u64 = 65_536;
 /// How much later than the first record of a change the records of it in the logs of other nodes count as the same one. A node applies
 /// what others changed within about a second, and their clocks are at most one second apart.
 pub const CLUSTER_DOUBLES_SPAN: Duration = Duration::from_secs(30);

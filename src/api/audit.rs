@@ -6,7 +6,10 @@ use utoipa::IntoParams;
 
 use super::{
     call::{Call, Invalid},
-    parse::{Window, filter_handle, optional, window},
+    fields::{Fields, Posted},
+    log::scope,
+    parse::{Window, codes, filter_handle, optional, window},
+    scope::Scope,
 };
 use crate::{
     audit::{self, Wanted},
@@ -38,6 +41,32 @@ pub struct AuditRequest {
     #[arg(long)]
     #[param(example = "US")]
     pub region: Option<String>,
+    /// Whose calls, in a cluster: cluster, the default, is those at every node; node is those at the one that is asked
+    #[arg(long, value_parser = codes(Scope::ALL, Scope::code))]
+    #[param(value_type = Option<Scope>)]
+    pub scope: Option<String>,
+}
+
+/// The body of `POST /v1/audit/search`.
+pub type AuditBody = Fields<AuditRequest>;
+
+impl Posted for AuditRequest {
+    const POSTED_TO: &'static str = "/v1/audit/search";
+    const NAME: &'static str = "AuditRequest";
+    const ABOUT: &'static str = "Which calls. Everything named must hold.";
+}
+
+impl AuditRequest {
+    /// The same for one node of a cluster, with the window that `meaning` says: spans would count from another now.
+    #[must_use]
+    pub fn at_node(&self, meaning: &Wanted) -> Self {
+        Self {
+            scope: Some(Scope::Node.code().to_owned()),
+            since: meaning.since.map(|since| since.to_string()),
+            until: meaning.until.map(|until| until.to_string()),
+            ..self.clone()
+        }
+    }
 }
 
 impl Call for AuditRequest {
@@ -45,9 +74,11 @@ impl Call for AuditRequest {
     const ROLE: Role = Role::Admin;
     const READS_RECORDS: bool = false;
     const REFUSED_AS: Option<audit::Call> = Some(audit::Call::AuditList);
+    const NODES_MAY: bool = true;
     type Meaning = Wanted;
 
     fn resolve(&self, now: Timestamp) -> Result<Wanted, Invalid> {
+        self.scope()?;
         let (since, until) = self.window(now)?;
         let takes = "an operator's name, or local: and a user's number";
         let operator = optional("operator", takes, &self.operator, |text| {
@@ -61,5 +92,9 @@ impl Call for AuditRequest {
 
     fn window(&self, now: Timestamp) -> Result<Window, Invalid> {
         window(&self.since, &self.until, now)
+    }
+
+    fn scope(&self) -> Result<Scope, Invalid> {
+        scope(&self.scope)
     }
 }

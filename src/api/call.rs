@@ -10,7 +10,7 @@ use crate::{
     clock::Timestamp,
     handle::HandleError,
     operators::Role,
-    query_log::{FlipPart, LogRow},
+    query_log::{FlipPart, LogRow, SegmentSummary},
 };
 
 /// A request of the operators' API, sent as `GET` with its fields as the query.
@@ -110,5 +110,7 @@ pub trait Row: Serialize + Send + 'static {
 impl Row for LogRow {}
 
 impl Row for FlipPart {}
+
+impl Row for SegmentSummary {}
 
 impl Row for Listed {}

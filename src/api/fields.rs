@@ -5,7 +5,7 @@
 use std::{borrow::Cow, fmt};
 
 use serde::{
-    Deserialize, Deserializer,
+    Deserialize, Deserializer, Serialize,
     de::{DeserializeOwned, Error, MapAccess, Visitor},
 };
 use serde_json::{Map, Value};
@@ -20,6 +20,8 @@ use utoipa::{
 
 /// A request whose parameters may come as a JSON object.
 pub trait Posted: IntoParams + DeserializeOwned {
+    /// Where the object is posted.
+    const POSTED_TO: &'static str;
     /// What the description calls the object.
     const NAME: &'static str;
     /// What the description says about it.
@@ -34,6 +36,25 @@ impl<'de, T: Posted> Deserialize<'de> for Fields<T> {
     fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
         let texts = source.deserialize_map(Texts { known: T::into_params(|| None) })?;
         serde_json::from_value(Value::Object(texts)).map(Self).map_err(D::Error::custom)
+    }
+}
+
+impl<T: Posted + Serialize> Fields<T> {
+    /// The object that says the same as `request`.
+    ///
+    /// # Panics
+    /// Never: a request is a struct of texts, which has a JSON form.
+    pub fn json_of(request: &T) -> String {
+        let json = serde_json::to_value(request).expect("a struct of texts has a JSON form");
+        let Value::Object(mut object) = json else { unreachable!("a request is a struct") };
+        object.retain(|_, value| !value.is_null());
+        for parameter in T::into_params(|| None).iter().filter(|it| is_whole_number(it)) {
+            let Some(value) = object.get_mut(&parameter.name) else { continue };
+            if let Some(number) = value.as_str().and_then(|text| text.parse::<u64>().ok()) {
+                *value = number.into();
+            }
+        }
+        Value::Object(object).to_string()
     }
 }
 
@@ -136,6 +157,16 @@ mod tests {
         let Fields(fields) = read_json::<Fields<WhyFields>>(body).unwrap();
         let request = WhyRequest::from(fields);
         assert_eq!((&*request.handle, request.limit.as_deref()), ("a@b.example", Some("2")));
+    }
+
+    #[test]
+    fn a_request_that_is_posted_is_read_as_the_same() {
+        let body = br#"{"handle":"+14155550123","limit":7,"order":"asc","scope":"node"}"#;
+        let Fields(request) = read_json::<Fields<SearchRequest>>(body).unwrap();
+        let posted = Fields::json_of(&request);
+        let Fields(read) = read_json::<Fields<SearchRequest>>(posted.as_bytes()).unwrap();
+        assert_eq!(serde_json::to_value(read).unwrap(), serde_json::to_value(request).unwrap());
+        assert_eq!(Fields::json_of(&RecordFilter::default()), "{}");
     }
 
     #[test]

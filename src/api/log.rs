@@ -76,7 +76,7 @@ pub struct RecordFilter {
     #[arg(long)]
     #[param(value_type = Option<Case>, example = "INC-4711")]
     pub case: Option<String>,
-    /// Whose records, in a cluster: cluster, the default, is every node; node is the one that is asked. A tail follows the node that is asked
+    /// Whose records, in a cluster: cluster, the default, is every node; node is the one that is asked
     #[arg(long, value_parser = codes(Scope::ALL, Scope::code))]
     #[param(value_type = Option<Scope>)]
     pub scope: Option<String>,
@@ -120,15 +120,30 @@ impl Call for RecordFilter {
     }
 }
 
+impl RecordFilter {
+    /// The same for one node of a cluster, with the window and the kind that `meaning` says: spans would count from another now.
+    #[must_use]
+    pub fn at_node(&self, meaning: &Filter) -> Self {
+        Self {
+            scope: Some(Scope::Node.code().to_owned()),
+            since: meaning.since.map(|since| since.to_string()),
+            until: meaning.until.map(|until| until.to_string()),
+            kind: meaning.kind.map(|kind| kind.code().to_owned()),
+            ..self.clone()
+        }
+    }
+}
+
 /// Reads the parameter `scope`.
-fn scope(text: &Option<String>) -> Result<Scope, Invalid> {
+pub(super) fn scope(text: &Option<String>) -> Result<Scope, Invalid> {
     Ok(choice("scope", text, Scope::ALL, Scope::code)?.unwrap_or_default())
 }
 
-/// The body of `POST /v1/log/tail`.
+/// The body of `POST /v1/log/export` and of `POST /v1/log/tail`.
 pub type FilterBody = Fields<RecordFilter>;
 
 impl Posted for RecordFilter {
+    const POSTED_TO: &'static str = "/v1/log/export";
     const NAME: &'static str = "RecordFilter";
     const ABOUT: &'static str = "Which records. Everything named must hold.";
 }
@@ -192,6 +207,7 @@ impl IntoParams for SearchRequest {
 pub type SearchBody = Fields<SearchRequest>;
 
 impl Posted for SearchRequest {
+    const POSTED_TO: &'static str = "/v1/log/search";
     const NAME: &'static str = "SearchRequest";
     const ABOUT: &'static str = "Which records, in what order, and how many.";
 }
@@ -349,6 +365,7 @@ pub struct FlipPartsRequest {
 pub type FlipPartsBody = Fields<FlipPartsRequest>;
 
 impl Posted for FlipPartsRequest {
+    const POSTED_TO: &'static str = <Self as Call>::PATH;
     const NAME: &'static str = "FlipPartsRequest";
     const ABOUT: &'static str = "What a node asks another one to count flips over all nodes.";
 }
@@ -380,32 +397,55 @@ impl Call for FlipPartsRequest {
     }
 }
 
-macro_rules! without_parameters {
+/// Whether the query log has forgotten what expired.
+#[derive(Clone, Copy, Debug, Default, Args, Serialize, Deserialize, IntoParams)]
+pub struct ForgottenRequest {}
+
+impl Call for ForgottenRequest {
+    const PATH: &'static str = "/v1/log/forgotten";
+    const ROLE: Role = Role::Reader;
+    type Meaning = ();
+
+    fn resolve(&self, _: Timestamp) -> Result<(), Invalid> {
+        Ok(())
+    }
+}
+
+macro_rules! with_scope {
     ($($(#[$doc:meta])* $name:ident = $path:literal for $role:ident $(refused as $call:ident)?,)*) => { $(
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, Default, Args, Serialize, Deserialize, IntoParams)]
-        pub struct $name {}
+        #[derive(Clone, Debug, Default, Args, Serialize, Deserialize, IntoParams)]
+        #[into_params(parameter_in = Query)]
+        pub struct $name {
+            /// Whose part, in a cluster: cluster, the default, is every node; node is the one that is asked
+            #[arg(long, value_parser = codes(Scope::ALL, Scope::code))]
+            #[param(value_type = Option<Scope>)]
+            pub scope: Option<String>,
+        }
 
         impl Call for $name {
             const PATH: &'static str = $path;
             const ROLE: Role = Role::$role;
             $(const REFUSED_AS: Option<audit::Call> = Some(audit::Call::$call);)?
+            const NODES_MAY: bool = true;
             type Meaning = ();
 
             fn resolve(&self, _: Timestamp) -> Result<(), Invalid> {
-                Ok(())
+                self.scope().map(|_| ())
+            }
+
+            fn scope(&self) -> Result<Scope, Invalid> {
+                scope(&self.scope)
             }
         }
     )* };
 }
 
-without_parameters! {
+with_scope! {
     /// The hours of the query log.
     SegmentsRequest = "/v1/log/segments" for Reader,
     /// Whether the query log is sound.
     VerifyRequest = "/v1/log/verify" for Reader,
-    /// Whether the query log has forgotten what expired.
-    ForgottenRequest = "/v1/log/forgotten" for Reader,
     /// Whether the audit log is sound.
     AuditVerifyRequest = "/v1/audit/verify" for Admin refused as AuditVerify,
 }

@@ -15,6 +15,7 @@ mod clock;
 mod cluster_place;
 mod devices;
 mod doctor;
+mod each_node;
 mod explain;
 mod fields;
 mod found;
@@ -23,22 +24,27 @@ mod health;
 mod import;
 mod log;
 mod lookup;
+mod of_node;
 mod operators;
 mod parse;
 mod problem;
 mod quota;
 mod scope;
+mod tail_note;
 mod verification;
 mod why;
 pub mod words;
 
-pub use audit::AuditRequest;
+pub use audit::{AuditBody, AuditRequest};
 pub use call::{Call, Invalid, Row};
 pub use case::Case;
 pub use clock::{ClockReport, Expiring, TrustRequest};
 pub use cluster_place::{ClusterPlace, PagePlace};
 pub use devices::{CheckInAnswer, LinkCodeAnswer, OwnDevice, SignUpAnswer, SignUpRequest};
 pub use doctor::{Check, DoctorReport, Finding, Severity};
+pub use each_node::{
+    AuditVerificationAnswer, LogVerificationAnswer, NodeAuditVerification, NodeLogVerification,
+};
 pub use explain::read_json;
 pub use fields::{Fields, Posted};
 pub use found::FoundRow;
@@ -53,11 +59,13 @@ pub use log::{
 pub use lookup::{
     BatchAnswer, BatchItem, BatchRequest, ItemError, LookupAnswer, LookupQuery, RefusedItem,
 };
+pub use of_node::{NodeCall, NodeSegment, OfNode};
 pub use operators::OperatorSummary;
 pub use parse::{page_limit, wrong_region};
 pub use problem::{Missing, Problem};
 pub use quota::{AccountQuota, FlaggedAccount, NewHandlesLeft, QuotaReport, QuotaRequest};
 pub use scope::Scope;
+pub use tail_note::{NodeNote, ReturnedNode};
 pub use verification::{CodeRequest, Confirmation, DeregisteredHandle};
 pub use why::{Timeline, TimelineLine, WhyBody, WhyFields, WhyRequest};
 

@@ -115,6 +115,7 @@ impl IntoParams for WhyFields {
 }
 
 impl Posted for WhyFields {
+    const POSTED_TO: &'static str = "/v1/timeline";
     const NAME: &'static str = "TimelineRequest";
     const ABOUT: &'static str = "Which handle, and which part of its history.";
 }

@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 
-use anyhow::bail;
 use clap::Subcommand;
 
 use super::{
@@ -11,9 +10,11 @@ use super::{
     text::seconds,
 };
 use crate::{
-    api::{AuditEntry, AuditRequest, AuditVerification, AuditVerifyRequest},
+    api::{
+        AuditEntry, AuditRequest, AuditVerification, AuditVerificationAnswer, AuditVerifyRequest,
+    },
     audit::{Fingerprint, Noted},
-    cli::note::note,
+    cli::note::{check_each, note, print_lacks},
 };
 
 #[derive(Subcommand)]
@@ -30,8 +31,10 @@ impl Audit {
             Self::List(list) => {
                 let mut printer = RowPrinter::stdout(list.form());
                 let Reading { request, source, .. } = &list.reading;
-                source.rows(request, |call| Ok(printer.print(&call)?))?;
+                let outcome = source.rows(request, |call| Ok(printer.print(&call)?))?;
                 printer.flush()?;
+                // An answer that lacks a node does not tell that there is nothing.
+                outcome.as_ref().map_or(Ok(()), print_lacks)?;
                 if printer.printed == 0 {
                     note!("dispatchd: no call matches");
                 }
@@ -40,18 +43,26 @@ impl Audit {
                 let report = verify.source.answer(&verify.request)?;
                 let printed = match verify.json {
                     true => print_json(&report),
-                    false => print_text(&describe(&report), 2).map_err(Into::into),
+                    false => print_text(&describe_all(&report), 2).map_err(Into::into),
                 };
                 // First, so that a closed pipe does not turn the verdict into success.
-                if !report.sound {
-                    bail!("the audit log is not sound");
-                }
+                let (unsound, missing) = (report.unsound(), report.missing());
+                check_each("the audit log", &unsound, &missing, report.own.sound)?;
                 printed?;
                 note!("dispatchd: the audit log is sound");
             }
         }
         Ok(())
     }
+}
+
+/// Each node under its name, if there are several.
+fn describe_all(answer: &AuditVerificationAnswer) -> String {
+    let each = answer.reports().into_iter().map(|(node, report)| match node {
+        None => describe(report),
+        Some(node) => format!("node {node}:\n{}", describe(report)),
+    });
+    each.collect::<Vec<_>>().join("\n")
 }
 
 fn describe(report: &AuditVerification) -> String {

@@ -67,7 +67,8 @@ pub(super) fn print_gone(
     }
 }
 
-fn described(node: &NodeFromStore) -> String {
+/// Says how far the copies of a node reach.
+pub(super) fn described(node: &NodeFromStore) -> String {
     let NodeFromStore { node, why, until, complete, gaps } = node;
     let reach = match until {
         Some(_) if *complete => "all of its records".to_owned(),
@@ -80,6 +81,30 @@ fn described(node: &NodeFromStore) -> String {
     };
     let later = if *complete { "" } else { "; what it recorded later is missing" };
     format!("of the node {node} the answer has {reach} from the object store{later}{lost} ({why})")
+}
+
+/// As [`print_gone`], of an answer that reads no copies.
+pub(super) fn print_missing(missing: &[MissingNode]) -> anyhow::Result<()> {
+    print_gone(missing, &[])
+}
+
+/// Says of which nodes `what` is not sound, and which did not tell. `is_sound` is the verdict over all.
+///
+/// # Errors
+/// If it is not sound everywhere.
+pub(super) fn check_each(
+    what: &str,
+    unsound: &[&str],
+    missing: &[MissingNode],
+    is_sound: bool,
+) -> anyhow::Result<()> {
+    let missing = print_missing(missing);
+    match unsound {
+        [] => missing?,
+        nodes => anyhow::bail!("{what} is not sound on these nodes: {}", nodes.join(", ")),
+    }
+    anyhow::ensure!(is_sound, "{what} is not sound");
+    Ok(())
 }
 
 /// Says what a search could not read.

@@ -13,7 +13,7 @@ use super::{
     terminal::{is_coloured, stdout_columns},
     text::{cut, width, wrap},
 };
-use crate::api::Row;
+use crate::api::{OfNode, Row};
 
 /// Spaces between two columns.
 const GAP: usize = 2;
@@ -70,10 +70,38 @@ pub(super) trait TableRow: Serialize {
 
     /// The cells of all columns, or of the main ones.
     fn cells(&self, wide: bool) -> Vec<String>;
+
+    /// The node of a cluster that the row is of. Then the table has the column [`NODE`].
+    fn node(&self) -> Option<&str> {
+        None
+    }
 }
 
-fn columns_of<R: TableRow>(wide: bool) -> &'static [Column] {
-    if wide { R::WIDE } else { R::COLUMNS }
+/// The last column of rows of several nodes.
+const NODE: Column = ("NODE", 4);
+
+fn columns_of<R: TableRow>(wide: bool, has_node: bool) -> Vec<Column> {
+    let columns = if wide { R::WIDE } else { R::COLUMNS };
+    columns.iter().copied().chain(has_node.then_some(NODE)).collect()
+}
+
+fn cells_of<R: TableRow>(row: &R, wide: bool) -> Vec<String> {
+    let mut cells = row.cells(wide);
+    cells.extend(row.node().map(str::to_owned));
+    cells
+}
+
+impl<R: TableRow> TableRow for OfNode<R> {
+    const COLUMNS: &'static [Column] = R::COLUMNS;
+    const WIDE: &'static [Column] = R::WIDE;
+
+    fn cells(&self, wide: bool) -> Vec<String> {
+        self.row.cells(wide)
+    }
+
+    fn node(&self) -> Option<&str> {
+        self.node.as_deref()
+    }
 }
 
 fn names(columns: &[Column]) -> Vec<String> {
@@ -123,8 +151,8 @@ impl<W: Write> RowPrinter<W> {
             self.line.push(b'\n');
             return self.out.write_all(&self.line);
         }
-        let mut cells = row.cells(self.form.wide);
-        let mut columns = columns_of::<R>(self.form.wide).to_vec();
+        let mut cells = cells_of(row, self.form.wide);
+        let mut columns = columns_of::<R>(self.form.wide, row.node().is_some());
         if self.style.columns.is_some_and(|most| fill(&mut columns, most)) {
             cells.iter_mut().zip(&columns).for_each(|(cell, (_, width))| *cell = cut(cell, *width));
         }
@@ -150,7 +178,7 @@ fn fill(columns: &mut [Column], most: usize) -> bool {
         *handle += left / 2;
         left -= left / 2;
     }
-    if let Some((_, last)) = columns.last_mut() {
+    if let Some((_, last)) = columns.iter_mut().rfind(|column| **column != NODE) {
         *last += left;
     }
     true
@@ -208,9 +236,9 @@ pub(super) fn cell(value: Option<impl Display>) -> String {
 /// Rows in columns as wide as their widest cell, two spaces apart, under a header. Columns that are too wide together are cut,
 /// the widest first, and headers only if nothing else is left to cut.
 pub(super) fn table<R: TableRow>(rows: &[R], wide: bool, most: Option<usize>) -> String {
-    let columns = columns_of::<R>(wide);
-    let mut lines: Vec<_> =
-        std::iter::once(names(columns)).chain(rows.iter().map(|row| row.cells(wide))).collect();
+    let columns = columns_of::<R>(wide, rows.iter().any(|row| row.node().is_some()));
+    let rows = rows.iter().map(|row| cells_of(row, wide));
+    let mut lines: Vec<_> = std::iter::once(names(&columns)).chain(rows).collect();
     let widest = |at: usize| lines.iter().map(|cells| width(&cells[at])).max().unwrap_or(0);
     let mut widths: Vec<_> = (0..columns.len()).map(widest).collect();
     if let Some(most) = most {

@@ -30,7 +30,7 @@ use super::{
     window::AskedWindow,
 };
 use crate::{
-    api::{Call as _, LogRow, RecordFilter},
+    api::{Call as _, FoundRow, RecordFilter},
     audit::local_user,
     cli::note::note,
     clock::{ClockFileError, SharedClock, SystemClock, TrustedClock},
@@ -113,7 +113,7 @@ impl Source {
             }
         };
         window.print_past(horizon);
-        if is_empty {
+        if is_empty && C::HAS_WINDOW {
             window.print_empty(horizon);
         }
         Ok(outcome)
@@ -144,7 +144,7 @@ impl Source {
     pub(super) fn follow(
         &self,
         filter: &RecordFilter,
-        mut take: impl FnMut(LogRow) -> anyhow::Result<()>,
+        mut take: impl FnMut(FoundRow) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         AskedWindow::of(filter)?;
         let Some(records) = self.records()? else {
@@ -155,7 +155,7 @@ impl Source {
         let interrupt = Interrupt::watch()?;
         note!("dispatchd: waiting for records; Ctrl-C ends");
         loop {
-            let (rows, is_at_end) = follower.next_rows(&audited)?;
+            let (rows, is_at_end) = follower.next_rows()?;
             for row in rows {
                 audited.add(1);
                 take(row)?;

@@ -4,7 +4,10 @@
 //! is missing, and those that both give are printed once. Only if the server's time was set back meanwhile, records of the new
 //! time may be missing.
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    time::Duration,
+};
 
 use tokio::time::{Instant, sleep, timeout};
 
@@ -14,8 +17,8 @@ use super::{
     errors::UsageError,
 };
 use crate::{
-    api::{Call as _, FoundRow, LogRow, Paging, RecordFilter, Scope, SearchRequest},
-    cli::note::{note, print_passed_over},
+    api::{Call as _, FoundRow, NodeNote, Paging, RecordFilter, SearchRequest},
+    cli::note::{described, note, print_passed_over},
     clock::{Clock as _, SystemClock, Timestamp},
     vocabulary::Retry,
 };
@@ -29,6 +32,8 @@ const GOOD_FOR: Duration = Duration::from_secs(30);
 const SILENCE_MAX: Duration = Duration::from_secs(60);
 /// A record may get its instant so long before it is committed.
 const COMMIT_MAX: Duration = Duration::from_secs(60);
+/// How late the records of one node may come behind those of another one, so that none is lost over a break.
+const LAG_MAX: Duration = Duration::from_secs(600);
 /// The smallest span of time there is.
 const STEP: Duration = Duration::from_micros(1);
 
@@ -37,13 +42,18 @@ struct Progress {
     filter: RecordFilter,
     since: Option<Timestamp>,
     until: Option<Timestamp>,
-    /// Records up to this instant were printed, or were there before the tail. None if the server does not say.
-    read_to: Option<Timestamp>,
+    /// Records up to this instant were there before the tail. None if the server does not say.
+    began: Option<Timestamp>,
+    /// The records of each node up to this instant were printed, or were there before the tail. The name is none outside a cluster.
+    read_to: BTreeMap<Option<String>, Timestamp>,
     /// Records that a search has printed and the new tail may give once more.
-    searched: HashSet<Timestamp>,
+    searched: HashSet<Place>,
     /// The pause before the next try to connect.
     pause: Duration,
 }
+
+/// The node of a record, and its instant. No two records of a log have the same one.
+type Place = (Option<String>, Timestamp);
 
 /// Why not everything from a gap was handed on.
 enum GapError {
@@ -60,11 +70,11 @@ enum GapError {
 pub(super) async fn follow_server(
     client: &Client,
     filter: &RecordFilter,
-    mut take: impl FnMut(LogRow) -> anyhow::Result<()>,
+    mut take: impl FnMut(FoundRow) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let mut progress = Progress::of(filter)?;
     let (mut lines, from) = client.tail(&progress.filter).await?;
-    progress.read_to = from;
+    progress.began = from;
     note!("dispatchd: waiting for records; Ctrl-C ends");
     loop {
         let why = progress.pass_on(&mut lines, &mut take).await?;
@@ -79,16 +89,17 @@ impl Progress {
         let as_text = |at: Option<Timestamp>| at.map(|at| at.to_string());
         let filter =
             RecordFilter { since: as_text(since), until: as_text(until), ..filter.clone() };
-        Ok(Self { filter, since, until, read_to: None, searched: HashSet::new(), pause: PAUSE_MIN })
+        let (began, read_to, searched) = (None, BTreeMap::new(), HashSet::new());
+        Ok(Self { filter, since, until, began, read_to, searched, pause: PAUSE_MIN })
     }
 
     /// Hands on what comes until the tail ends, and returns why.
     async fn pass_on(
         &mut self,
         lines: &mut Lines,
-        take: &mut impl FnMut(LogRow) -> anyhow::Result<()>,
+        take: &mut impl FnMut(FoundRow) -> anyhow::Result<()>,
     ) -> anyhow::Result<String> {
-        let began = Instant::now();
+        let (began, mut is_note) = (Instant::now(), false);
         loop {
             if began.elapsed() >= GOOD_FOR {
                 self.pause = PAUSE_MIN;
@@ -99,12 +110,22 @@ impl Progress {
                 Ok(Err(error)) => return Ok(format!("the stream broke off ({error})")),
                 Err(_) => return Ok("the server is silent".to_owned()),
             };
-            let Some(record) = line.strip_prefix(b"data: ") else { continue };
-            let row: LogRow = read(record)?;
-            if self.searched.remove(&row.at) {
+            let Some(data) = line.strip_prefix(b"data: ") else {
+                // Only what is said of nodes has a name.
+                is_note = line.starts_with(b"event: ");
+                continue;
+            };
+            if is_note {
+                print_node(&read(data)?);
                 continue;
             }
-            (self.read_to, self.pause) = (Some(row.at), PAUSE_MIN);
+            let row: FoundRow = read(data)?;
+            let place = (row.node.clone(), row.at);
+            if self.searched.remove(&place) {
+                continue;
+            }
+            self.pause = PAUSE_MIN;
+            self.read_to.insert(place.0, place.1);
             take(row)?;
         }
     }
@@ -113,7 +134,7 @@ impl Progress {
     async fn reconnect(
         &mut self,
         client: &Client,
-        take: &mut impl FnMut(LogRow) -> anyhow::Result<()>,
+        take: &mut impl FnMut(FoundRow) -> anyhow::Result<()>,
     ) -> anyhow::Result<Lines> {
         let mut is_said = false;
         loop {
@@ -142,36 +163,34 @@ impl Progress {
         &mut self,
         client: &Client,
         from: Option<Timestamp>,
-        take: &mut impl FnMut(LogRow) -> anyhow::Result<()>,
+        take: &mut impl FnMut(FoundRow) -> anyhow::Result<()>,
     ) -> Result<(), GapError> {
         // An earlier tail has ended, and this one does not give what was committed before it.
         self.searched.clear();
-        let Some(read_to) = self.read_to else {
+        let Some(read_to) = self.gap_from() else {
             note!(
                 "dispatchd: connected again; records from in between may be missing: `dispatchd log search` finds them"
             );
-            self.read_to = from;
+            self.began = from;
             return Ok(());
         };
         let gap = self.since.unwrap_or_default().max(read_to.plus(STEP));
         if self.until.is_some_and(|until| until <= gap) {
             return Ok(());
         }
-        let filter = RecordFilter {
-            since: Some(gap.to_string()),
-            // As the tail does.
-            scope: Some(Scope::Node.code().to_owned()),
-            ..self.filter.clone()
-        };
+        let filter = RecordFilter { since: Some(gap.to_string()), ..self.filter.clone() };
         let page = Paging { order: Some("asc".to_owned()), ..Paging::default() };
         let may_come_again = from.unwrap_or_default().minus(COMMIT_MAX);
         let (mut failed, mut found) = (None, 0);
         let outcome = client
             .rows(&SearchRequest { filter, page }, |row: FoundRow| {
-                let (row, _) = row.into_parts();
-                self.read_to = Some(row.at);
+                let place = (row.node.clone(), row.at);
+                if self.read_to.get(&place.0).is_some_and(|read_to| row.at <= *read_to) {
+                    return Ok(());
+                }
+                self.read_to.insert(place.0.clone(), place.1);
                 if row.at >= may_come_again {
-                    self.searched.insert(row.at);
+                    self.searched.insert(place);
                 }
                 found += 1;
                 take(row).map_err(|error| {
@@ -183,11 +202,40 @@ impl Progress {
         if let Some(error) = failed {
             return Err(GapError::Output(error));
         }
-        let passed_over = outcome.map_err(GapError::Server)?;
+        let outcome = outcome.map_err(GapError::Server)?.unwrap_or_default();
         note!("dispatchd: connected again; records from in between: {found}");
-        let passed_over = passed_over.map(|outcome| outcome.passed_over);
-        passed_over.into_iter().for_each(print_passed_over);
+        print_passed_over(outcome.passed_over);
+        let missing = outcome.missing().iter().cloned().map(NodeNote::Missing);
+        let from_store = outcome.from_store.iter().cloned().map(NodeNote::FromStore);
+        missing.chain(from_store).for_each(|note| print_node(&note));
         Ok(())
+    }
+
+    /// Records up to this instant were printed, or were there before the tail. None if that is not known. The nodes of a cluster give
+    /// theirs at about the same time: [`COMMIT_MAX`] is for one that has given none, [`LAG_MAX`] for one whose records come late.
+    fn gap_from(&self) -> Option<Timestamp> {
+        let Some(newest) = self.read_to.values().max() else { return self.began };
+        if let Some(own) = self.read_to.get(&None) {
+            return Some(*own);
+        }
+        let oldest = self.read_to.values().copied().min()?.min(newest.minus(COMMIT_MAX));
+        Some(oldest.max(newest.minus(LAG_MAX)).max(self.began.unwrap_or_default()))
+    }
+}
+
+/// Says that records of a node are missing, or come again.
+fn print_node(note: &NodeNote) {
+    match note {
+        NodeNote::Missing(node) => {
+            note!("dispatchd: records of the node {} are missing: {}", node.node, node.why);
+        }
+        NodeNote::FromStore(node) => note!("dispatchd: {}", described(node)),
+        NodeNote::Returned(node) => {
+            let (node, since) = (&node.node, node.since);
+            note!(
+                "dispatchd: the node {node} is back; its records since {since} may be missing: `dispatchd log search --since {since}` finds them"
+            );
+        }
     }
 }
 
@@ -255,7 +303,7 @@ mod tests {
         let (address, asked) = serve(answers);
         let client = Client::new(&address, "do_x").unwrap();
         let mut taken = Vec::new();
-        let take = |row: LogRow| {
+        let take = |row: FoundRow| {
             taken.push(row.at.as_secs() - START);
             Ok(())
         };
@@ -278,6 +326,28 @@ mod tests {
         assert!(ended.starts_with("token-invalid"), "{ended}");
         let since = "since=2026-11-23T08%3A41%3A01.000001Z";
         assert!(asked[2].contains(since) && asked[2].contains("order=asc"), "{asked:?}");
+    }
+
+    #[tokio::test]
+    async fn the_records_of_each_node_are_read_on_and_what_is_said_of_nodes_is_no_record() {
+        let of = |second: u64, node: &str| {
+            row(second).replace("\"count\":1}", &format!("\"count\":1,\"node\":\"{node}\"}}"))
+        };
+        let missing = r#"{"kind":"missing","node":"c","why":"no answer"}"#;
+        let (a, b) = (of(1, "a"), of(5, "b"));
+        let events = format!("data: {a}\n\nevent: missing\ndata: {missing}\n\ndata: {b}\n\n");
+        let began = format!("dispatchd-tail-from: {}", at(0));
+        // Node a was behind node b when the tail broke.
+        let found = [of(2, "a"), of(5, "b"), of(6, "b")].map(|row| row + "\n").concat();
+        let answers = vec![
+            answer("200 OK", &began, &events),
+            tail(6, &[]),
+            answer("200 OK", "x: y", &found),
+            revoked(),
+        ];
+        let (taken, ended, asked) = followed(answers).await;
+        assert_eq!((taken, asked.len()), (vec![1, 5, 2, 6], 4), "{ended}");
+        assert!(asked[2].contains("since=2026-11-23T08%3A41%3A00.000001Z"), "{asked:?}");
     }
 
     #[tokio::test]

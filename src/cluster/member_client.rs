@@ -147,13 +147,13 @@ impl ClientError {
 }
 
 /// An operator's call, as a node sends it to another one.
-pub struct Asking<'a, Q> {
-    /// Where it is sent.
+pub struct Asking<'a> {
+    /// Where it is sent. A path says nothing about a person, since a proxy may log it.
     pub path: &'a str,
-    /// What is asked for. It must be limited to the node that is asked.
-    pub request: &'a Q,
-    /// Whether the request is sent as a JSON body. Otherwise its fields are parameters of the address, which may hold no handle.
-    pub by_body: bool,
+    /// What is asked for, as a JSON object that is posted; without one the call is a GET. It must be limited to the node that is asked.
+    pub body: Option<&'a str>,
+    /// The type of answer that is taken.
+    pub takes: &'static str,
     /// The operator who made the call at this node.
     pub operator: &'a str,
 }
@@ -234,22 +234,42 @@ impl MemberClient {
     pub(super) async fn lines(
         &self,
         of: Callee<'_>,
-        asking: &Asking<'_, impl Serialize>,
+        asking: &Asking<'_>,
     ) -> Result<AnswerLines<ClientError>, ClientError> {
-        let Asking { path, request, by_body, operator } = asking;
-        let url = format!("{}{path}", of.address);
-        let asked = match by_body {
-            true => self.patient.post(url).json(request),
-            false => self.patient.get(url).query(request),
-        };
-        let asked = asked.header("accept", "application/x-ndjson").header("te", "trailers");
-        let asked = self.signed(of, asked.header(ON_BEHALF, *operator));
-        let answer = accepted(asked.send().await.map_err(unanswered)?).await?;
+        let asked = self.for_operator(of, asking).header("accept", asking.takes);
+        let answer = accepted(asked.header("te", "trailers").send().await.map_err(unanswered)?);
+        let answer = answer.await?;
         // What it gives looks complete and is not.
         if let Some(until) = answer.headers().get(HIDDEN_UNTIL) {
             return Err(ClientError::Hides(until.to_str().unwrap_or_default().to_owned()));
         }
         Ok(AnswerLines::of(Body::from(answer).map_err(unanswered)))
+    }
+
+    /// The answer to an operator's call in one piece.
+    ///
+    /// # Errors
+    /// If the node refuses, does not answer, or answers with more than [`limits::CLUSTER_ANSWER_BYTES_MAX`].
+    pub(super) async fn answer<T: DeserializeOwned>(
+        &self,
+        of: Callee<'_>,
+        asking: &Asking<'_>,
+    ) -> Result<T, ClientError> {
+        let asked = self.for_operator(of, asking).header("accept", asking.takes);
+        let answer = accepted(asked.send().await.map_err(unanswered)?).await?;
+        read(&whole(answer, limits::CLUSTER_ANSWER_BYTES_MAX).await?)
+    }
+
+    fn for_operator(&self, of: Callee<'_>, asking: &Asking<'_>) -> RequestBuilder {
+        let url = format!("{}{}", of.address, asking.path);
+        let asked = match asking.body {
+            None => self.patient.get(url),
+            Some(body) => {
+                let asked = self.patient.post(url).header("content-type", "application/json");
+                asked.body(body.to_owned())
+            }
+        };
+        self.signed(of, asked.header(ON_BEHALF, asking.operator))
     }
 
     /// Keys of hours, sealed to the key of the request.
@@ -410,7 +430,7 @@ async fn accepted(answer: Response) -> Result<Response, ClientError> {
     if status == StatusCode::OK {
         return Ok(answer);
     }
-    let body = whole(answer).await?;
+    let body = whole(answer, ANSWER_BYTES_MAX).await?;
     let refusal = serde_json::from_slice::<Refusal>(&body).unwrap_or_else(|_| Refusal {
         detail: "it is no dispatchd, or of another version".to_owned(),
         code: String::new(),
@@ -420,14 +440,18 @@ async fn accepted(answer: Response) -> Result<Response, ClientError> {
 }
 
 async fn json<T: DeserializeOwned>(answer: Response) -> Result<T, ClientError> {
-    let body = whole(accepted(answer).await?).await?;
-    serde_json::from_slice(&body).map_err(|_| ClientError::Unreadable)
+    read(&whole(accepted(answer).await?, ANSWER_BYTES_MAX).await?)
 }
 
-async fn whole(mut answer: Response) -> Result<Zeroizing<Vec<u8>>, ClientError> {
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ClientError> {
+    serde_json::from_slice(body).map_err(|_| ClientError::Unreadable)
+}
+
+/// A body that has at most so many bytes.
+async fn whole(mut answer: Response, most: usize) -> Result<Zeroizing<Vec<u8>>, ClientError> {
     let mut body = Zeroizing::new(Vec::new());
     while let Some(piece) = answer.chunk().await.map_err(unanswered)? {
-        if ANSWER_BYTES_MAX < body.len() + piece.len() {
+        if most < body.len() + piece.len() {
             return Err(ClientError::Unreadable);
         }
         body.extend_from_slice(&piece);

@@ -3,7 +3,7 @@
 //! A call that reads for long may be silent for long. So a node is not given up for being slow: it is given up once it does not answer
 //! the call that [`Peers`] makes each second either, for [`limits::CLUSTER_PART_PATIENCE`].
 
-use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep};
 
 use super::{
@@ -67,16 +67,27 @@ impl Others {
     ///
     /// # Errors
     /// If it refuses, or does not answer.
-    pub async fn lines(
+    pub async fn lines(&self, of: &Member, asking: &Asking<'_>) -> Result<PartLines, ClientError> {
+        self.check_member(of)?;
+        self.while_alive(of, self.peers.client().lines(of.callee(), asking)).await
+    }
+
+    /// The answer of a node that comes in one piece.
+    ///
+    /// # Errors
+    /// If it refuses, does not answer, or answers with too much.
+    pub async fn answer<T: DeserializeOwned>(
         &self,
         of: &Member,
-        asking: &Asking<'_, impl Serialize>,
-    ) -> Result<PartLines, ClientError> {
-        // One that was removed meanwhile is told nothing more.
-        if !self.is_member(of) {
-            return Err(ClientError::Removed);
-        }
-        self.while_alive(of, self.peers.client().lines(of.callee(), asking)).await
+        asking: &Asking<'_>,
+    ) -> Result<T, ClientError> {
+        self.check_member(of)?;
+        self.while_alive(of, self.peers.client().answer(of.callee(), asking)).await
+    }
+
+    /// A node that was removed meanwhile is told nothing more.
+    fn check_member(&self, of: &Member) -> Result<(), ClientError> {
+        if self.is_member(of) { Ok(()) } else { Err(ClientError::Removed) }
     }
 
     /// What `work` gives, which waits for a node; unless the node answers nothing any more.

@@ -15,6 +15,7 @@
 //! app/dom.js          builds elements from text; shows text of strangers safely
 //! app/format.js       times, numbers, bytes, shell words
 //! app/rows.js         a table of many rows, of which the page holds the visible ones
+//! app/nodes.js        reports of each node of a cluster
 //! app/reading.js      a place on the page that a call fills: the wait, the answer, or why there is none
 //! app/field.js        a box with its label, and a form of such boxes
 //! app/table.js        a table of few rows
@@ -54,6 +55,7 @@ pub const FILES: &[(&str, &[u8])] = files![
     "app/lookups.js",
     "app/main.js",
     "app/metrics.js",
+    "app/nodes.js",
     "app/reading.js",
     "app/router.js",
     "app/routes.js",

@@ -36,21 +36,42 @@ pub trait Answer: Call + Send + 'static {
 pub trait Rows: Call + Send + 'static {
     /// What each of them is.
     type Row: Row;
+    /// Whether it reads a window of time.
+    const HAS_WINDOW: bool = true;
 
     /// Notes the call as made by the operator `by`.
     fn begin(&self, records: &Records, by: &str) -> Result<Reading<Self::Row>, ReadingError>;
 }
 
 /// Takes a row; false if nobody wants more.
-type Take<'a, R> = &'a mut dyn FnMut(R) -> bool;
+pub(super) type Take<'a, R> = &'a mut dyn FnMut(R) -> bool;
 
 /// Reads rows to the end and says what is missing; nothing if it was stopped before.
 type Read<R> = Box<dyn FnOnce(&Stop, Take<'_, R>) -> Result<Option<Outcome>, ReadingError> + Send>;
 
+/// Counts the records that are given, in the entry of the call. A call that gives none needs no entry.
+pub struct Given(Option<Audited>);
+
+impl Given {
+    /// Counts records that are about to be given.
+    pub fn add(&mut self, records: u64) {
+        if let Some(audited) = &mut self.0 {
+            audited.add(records);
+        }
+    }
+
+    /// Notes that the call is complete. Writes to the disk, so call it on a thread that may wait.
+    pub fn finish(self) {
+        if let Some(audited) = self.0 {
+            audited.finish();
+        }
+    }
+}
+
 /// A call that is noted and whose rows are not read yet.
 pub struct Reading<R> {
     /// Counts the records that are given.
-    pub audited: Audited,
+    pub given: Given,
     /// Reads them, uncounted.
     pub read: Read<R>,
 }
@@ -60,7 +81,14 @@ impl<R: Row> Reading<R> {
         audited: Audited,
         read: impl FnOnce(&Stop, Take<'_, R>) -> Result<Option<Outcome>, ReadingError> + Send + 'static,
     ) -> Self {
-        Self { audited, read: Box::new(read) }
+        Self { given: Given(Some(audited)), read: Box::new(read) }
+    }
+
+    /// Of a call that gives no record: it leaves no entry.
+    pub(super) fn unaudited(
+        read: impl FnOnce(&Stop, Take<'_, R>) -> Result<Option<Outcome>, ReadingError> + Send + 'static,
+    ) -> Self {
+        Self { given: Given(None), read: Box::new(read) }
     }
 
     /// Reads every row on this thread and counts it as given when `take` gets it.
@@ -72,13 +100,13 @@ impl<R: Row> Reading<R> {
         stop: &Stop,
         mut take: impl FnMut(R) -> bool,
     ) -> Result<Outcome, ReadingError> {
-        let Self { mut audited, read } = self;
+        let Self { mut given, read } = self;
         let outcome = read(stop, &mut |row| {
-            audited.add(row.is_record().into());
+            given.add(row.is_record().into());
             take(row)
         })?;
         let outcome = outcome.ok_or(ReadingError::Stopped)?;
-        audited.finish();
+        given.finish();
         Ok(outcome)
     }
 }

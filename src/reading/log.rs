@@ -6,19 +6,23 @@ use tokio::runtime::Handle;
 
 use super::{
     call::{Answer, Reading, Rows, Stop, send_rows},
-    gather::{GatheredExport, GatheredFlips, GatheredSearch, Question},
+    gather::{
+        AskedNode, GatheredExport, GatheredFlips, GatheredSearch, OwnCalls, Question, list_calls,
+        list_segments, reports,
+    },
     outcome::Outcome,
     records::{ReadingError, Records},
 };
 use crate::{
     api::{
-        AuditRequest, AuditVerifyRequest, Call as _, FlipPart, FlipPartsRequest, FlipsRequest,
-        ForgottenAnswer, ForgottenRequest, FoundRow, Invalid, Page, PagePlace, RecordFilter, Scope,
+        self, AuditRequest, AuditVerificationAnswer, AuditVerifyRequest, Call as _, FlipPart,
+        FlipPartsRequest, FlipsRequest, ForgottenAnswer, ForgottenRequest, FoundRow, Invalid,
+        LogVerificationAnswer, NodeCall, NodeSegment, Page, PagePlace, RecordFilter, Scope,
         SearchMeaning, SearchRequest, SegmentsRequest, VerifyRequest, page_limit,
     },
-    audit::{self, Audited, Call, Filters, Listed},
+    audit::{Audited, Call, Filters},
     cluster::Others,
-    query_log::{Cursor, Filter, FlipReport, LogReader, Search, SegmentSummary, VerifyReport},
+    query_log::{Cursor, Filter, FlipReport, LogReader, Search},
 };
 
 /// The rows of a search in one log, or in the logs of all nodes.
@@ -105,7 +109,7 @@ impl Noted {
             .plain("limit", meaning.limit)
             .plain("cursor", request.page.cursor.as_deref());
         let (reader, audited) = records.read(by, Call::Search, &filters)?;
-        let node = records.others().map(|others| others.own_name().to_owned());
+        let node = records.node();
         let (request, operator) = (request.clone(), by.to_owned());
         Ok((Self { request, meaning, reader, others, node, operator }, audited))
     }
@@ -186,7 +190,7 @@ impl Rows for RecordFilter {
         let filters = Filters::of(&filter).in_case(self.case()).plain("scope", scope);
         let (reader, audited) = records.read(by, Call::Export, &filters)?;
         let others = records.asks_others(self)?.zip(Handle::try_current().ok());
-        let node = records.others().map(|others| others.own_name().to_owned());
+        let node = records.node();
         let (request, operator) = (self.clone(), by.to_owned());
         Ok(Reading::new(audited, move |stop, take| match others {
             None => {
@@ -205,24 +209,49 @@ impl Rows for RecordFilter {
     }
 }
 
-impl Answer for VerifyRequest {
-    type Answer = VerifyReport;
+/// The other nodes that are asked for their parts of the answer to a call: none if it is about one node.
+fn asked(
+    records: &Records,
+    call: &impl api::Call,
+    by: &str,
+    stop: &Stop,
+) -> Result<Vec<AskedNode>, Invalid> {
+    let others = records.asks_others(call)?.zip(Handle::try_current().ok());
+    let all = |(others, runtime)| AskedNode::all(&others, by, &runtime, stop);
+    Ok(others.map(all).unwrap_or_default())
+}
 
-    fn answer(&self, records: &Records, by: &str, _: &Stop) -> Result<VerifyReport, ReadingError> {
-        let (reader, audited) = records.read(by, Call::Verify, &Filters::none())?;
-        let report = reader.verify();
+impl Answer for VerifyRequest {
+    type Answer = LogVerificationAnswer;
+
+    fn answer(
+        &self,
+        records: &Records,
+        by: &str,
+        stop: &Stop,
+    ) -> Result<LogVerificationAnswer, ReadingError> {
+        let filters = Filters::none().plain("scope", self.scope.as_deref());
+        let (reader, audited) = records.read(by, Call::Verify, &filters)?;
+        let asked = asked(records, self, by, stop)?;
+        let (own, others) = reports(&asked, Self::PATH, move || reader.verify())?;
         audited.finish();
-        Ok(report)
+        Ok(LogVerificationAnswer::new(own, records.node(), others))
     }
 }
 
 /// Sizes of hours: no records, no entry.
-impl Answer for SegmentsRequest {
-    const IS_COSTLY: bool = false;
-    type Answer = Vec<SegmentSummary>;
+impl Rows for SegmentsRequest {
+    type Row = NodeSegment;
+    const HAS_WINDOW: bool = false;
 
-    fn answer(&self, records: &Records, _: &str, _: &Stop) -> Result<Self::Answer, ReadingError> {
-        Ok(records.unaudited().segments())
+    fn begin(&self, records: &Records, by: &str) -> Result<Reading<NodeSegment>, ReadingError> {
+        let (own, node, by) = (records.unaudited().segments(), records.node(), by.to_owned());
+        let others = records.asks_others(self)?.zip(Handle::try_current().ok());
+        Ok(Reading::unaudited(move |stop, take| {
+            let asked =
+                others.as_ref().map(|(others, runtime)| AskedNode::all(others, &by, runtime, stop));
+            list_segments((own, node.as_deref()), asked, take)
+        }))
     }
 }
 
@@ -294,31 +323,43 @@ impl Rows for FlipPartsRequest {
 }
 
 impl Rows for AuditRequest {
-    type Row = Listed;
+    type Row = NodeCall;
 
-    fn begin(&self, records: &Records, by: &str) -> Result<Reading<Listed>, ReadingError> {
+    fn begin(&self, records: &Records, by: &str) -> Result<Reading<NodeCall>, ReadingError> {
         let wanted = self.resolve(records.now())?;
-        let (audit, audited) = records.read_audit(by, Call::AuditList, &wanted.filters())?;
-        let listing = audit.list(wanted)?;
-        Ok(Reading::new(audited, move |stop, take| {
-            let is_whole = send_rows(listing.take_while(|_| !stop()), take)?;
-            Ok((is_whole && !stop()).then(Outcome::default))
+        let filters = wanted.filters().plain("scope", self.scope.as_deref());
+        let (audit, audited) = records.read_audit(by, Call::AuditList, &filters)?;
+        let (at_node, node, by) = (self.at_node(&wanted), records.node(), by.to_owned());
+        let own = OwnCalls { listing: audit.list(wanted)?, node };
+        let others = records.asks_others(self)?.zip(Handle::try_current().ok());
+        Ok(Reading::new(audited, move |stop, take| match others {
+            None => {
+                let is_whole = send_rows(own.take_while(|_| !stop()), take)?;
+                Ok((is_whole && !stop()).then(Outcome::default))
+            }
+            Some((others, runtime)) => {
+                let asked = AskedNode::all(&others, &by, &runtime, stop);
+                list_calls((own, others.own_name()), asked, &at_node, take)
+            }
         }))
     }
 }
 
 impl Answer for AuditVerifyRequest {
-    type Answer = audit::VerifyReport;
+    type Answer = AuditVerificationAnswer;
 
     fn answer(
         &self,
         records: &Records,
         by: &str,
-        _: &Stop,
-    ) -> Result<audit::VerifyReport, ReadingError> {
-        let (audit, audited) = records.read_audit(by, Call::AuditVerify, &Filters::none())?;
-        let report = audit.verify()?;
+        stop: &Stop,
+    ) -> Result<AuditVerificationAnswer, ReadingError> {
+        let filters = Filters::none().plain("scope", self.scope.as_deref());
+        let (audit, audited) = records.read_audit(by, Call::AuditVerify, &filters)?;
+        let asked = asked(records, self, by, stop)?;
+        let (own, others) = reports(&asked, Self::PATH, move || audit.verify())?;
+        let own = own?;
         audited.finish();
-        Ok(report)
+        Ok(AuditVerificationAnswer::new(own, records.node(), others))
     }
 }

@@ -19,7 +19,7 @@ mod records;
 mod tail;
 mod why;
 
-pub use call::{Answer, Reading, Rows, Stop};
+pub use call::{Answer, Given, Reading, Rows, Stop};
 pub use outcome::{DAMAGED, FROM_STORE, MISSING, Outcome, RECORDS, UNREADABLE_SEGMENTS};
 pub use records::{DataFiles, ReadingError, Records};
-pub use tail::{Follower, follow};
+pub use tail::{Follower, Told, follow};

@@ -79,6 +79,16 @@ impl DataFiles {
     }
 }
 
+/// Opens the log of a data directory for a call that is audited.
+pub(super) struct FilesReader(Arc<DataFiles>);
+
+impl FilesReader {
+    /// The log, opened anew: the key of a new hour is in a new keyring.
+    pub(super) fn open(&self) -> Result<LogReader, ReadingError> {
+        Ok(self.0.reader()?)
+    }
+}
+
 /// The query log and the audit log of a running server, or of a data directory. Cheap to clone. Its calls read and write
 /// files, so they belong on a thread that may wait.
 #[derive(Clone)]
@@ -118,6 +128,11 @@ impl Records {
     pub(super) fn asks_others(&self, call: &impl api::Call) -> Result<Option<Others>, Invalid> {
         let is_of_all = call.scope()? == Scope::Cluster;
         Ok(self.others.clone().filter(|_| is_of_all))
+    }
+
+    /// The name of this node, in a cluster.
+    pub(super) fn node(&self) -> Option<String> {
+        self.others.as_ref().map(|others| others.own_name().to_owned())
     }
 
     /// Whether a call is answered over all nodes of a cluster.
@@ -210,12 +225,11 @@ impl Records {
         self.audit.begin(by, call, filters).map_err(ReadingError::NotNoted)
     }
 
-    /// The files of an audited call, opened anew: the key of a new hour is in a new keyring. None of a running server,
-    /// whose reader sees what is new.
-    pub(super) fn reopened(&self, _: &Audited) -> Result<Option<LogReader>, ReadingError> {
+    /// What opens the files for an audited call. None of a running server, whose reader sees what is new.
+    pub(super) fn files_reader(&self, _: &Audited) -> Option<FilesReader> {
         match &self.source {
-            Source::Server { .. } => Ok(None),
-            Source::Files { files, .. } => Ok(Some(files.reader()?)),
+            Source::Server { .. } => None,
+            Source::Files { files, .. } => Some(FilesReader(Arc::clone(files))),
         }
     }
 

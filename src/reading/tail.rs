@@ -1,14 +1,40 @@
 //! Records as they are committed.
+//!
+//! On a node of a cluster, a tail follows all nodes. The records come as they arrive: those of one node in its order, between nodes in
+//! none. Of the records of one change the first that arrives is given. A node that does not answer is named at once, and followed
+//! again when it is back. A node that joins later is not followed.
 
-use super::records::{ReadingError, Records};
+use std::time::Duration;
+
+use futures_util::{
+    StreamExt as _,
+    future::{self, join_all},
+    stream::{self, Stream},
+};
+use tokio::{task::spawn_blocking, time::sleep};
+
+use super::{
+    gather::{Doubles, FromNode, NodeTail},
+    records::{FilesReader, ReadingError, Records},
+};
 use crate::{
-    api::{Call as _, RecordFilter},
+    api::{Call as _, Fields, FoundRow, NodeNote, RecordFilter},
     audit::{Audited, Call, Filters},
     query_log::{Cursor, Filter, LogReader, LogRow, Order, Tail},
 };
 
 /// Records read at one look; more wait for the reader.
 const ROWS_AT_ONCE: usize = 1_000;
+/// How often a tail looks for new records. A look costs one comparison when there is none.
+const POLL_EVERY: Duration = Duration::from_millis(200);
+
+/// What a tail tells.
+pub enum Told {
+    /// A record.
+    Row(FoundRow),
+    /// Whether records of another node are missing.
+    Note(NodeNote),
+}
 
 /// Notes the call as made by the operator `by`, and follows the log from now on.
 pub fn follow(
@@ -16,50 +42,142 @@ pub fn follow(
     by: &str,
     request: &RecordFilter,
 ) -> Result<(Follower, Audited), ReadingError> {
-    let filter = request.resolve(records.now())?;
-    let filters = Filters::of(&filter).in_case(request.case());
+    let (now, others) = (records.now(), records.asks_others(request)?);
+    let filter = request.resolve(now)?;
+    let scope = request.scope.as_deref();
+    let filters = Filters::of(&filter).in_case(request.case()).plain("scope", scope);
     let (reader, audited) = records.read(by, Call::Tail, &filters)?;
-    let position = match records.dispatch() {
-        Some(_) => Position::Server(Box::new(reader.tail(reader.position(), &filter))),
-        None => Position::Files { filter, after: newest(&reader)? },
+    let body = Fields::json_of(&request.at_node(&filter));
+    let nodes = others.map(|others| {
+        let asked = (by.to_owned(), body);
+        let tail = |node| NodeTail::new(others.clone(), node, asked.clone(), now);
+        others.members().into_iter().map(tail).collect()
+    });
+    let position = match records.files_reader(&audited) {
+        None => Position::Server(Box::new(reader.tail(reader.position(), &filter))),
+        Some(files) => Position::Files { files, filter, after: newest(&reader)? },
     };
-    Ok((Follower { records: records.clone(), position }, audited))
+    let own = OwnTail { position, node: records.node() };
+    Ok((Follower { own, nodes }, audited))
 }
 
-/// Follows the log.
+/// Follows the log of this node, and of the others if they are asked, too.
 pub struct Follower {
-    records: Records,
+    own: OwnTail,
+    /// The other nodes, if they are asked.
+    nodes: Option<Vec<NodeTail>>,
+}
+
+impl Follower {
+    /// Asks the other nodes for the first time. Waits until each of them answers or counts as missing.
+    pub async fn begin(&mut self) {
+        join_all(self.nodes.iter_mut().flatten().map(NodeTail::begin)).await;
+    }
+
+    /// The records of this node since the last call, and whether the call reached the end of its log. If it did not, call again at
+    /// once, even if no record matched.
+    pub fn next_rows(&mut self) -> Result<(Vec<FoundRow>, bool), ReadingError> {
+        self.own.next_rows()
+    }
+
+    /// Everything as it comes. It ends at `stopping`, and when a segment of this node cannot be read: a client then connects again, and
+    /// knows of the gap.
+    pub fn told(
+        self,
+        stopping: impl Future<Output = ()> + Send + 'static,
+    ) -> impl Stream<Item = Told> + Send + 'static {
+        let own = own_rows(self.own).map(|row| Some(FromNode::Row(row)));
+        let own = own.chain(stream::iter([None]));
+        let mut doubles = self.nodes.is_some().then(Doubles::default);
+        let nodes = self.nodes.into_iter().flatten().map(|node| node.told().boxed());
+        let nodes = stream::select_all(nodes).map(Some);
+        let told = stream::select(own, nodes).take_while(|told| future::ready(told.is_some()));
+        let told = told.filter_map(move |told| {
+            future::ready(match told {
+                Some(FromNode::Row(row)) => {
+                    let row = match &mut doubles {
+                        Some(doubles) => doubles.first(row),
+                        None => Some(row),
+                    };
+                    row.map(Told::Row)
+                }
+                Some(FromNode::Note(note)) => Some(Told::Note(note)),
+                None => None,
+            })
+        });
+        told.take_until(stopping)
+    }
+}
+
+/// Ends when the log cannot be read.
+fn own_rows(own: OwnTail) -> impl Stream<Item = FoundRow> + Send + 'static {
+    let rows = stream::unfold(Some(own), |own| async move {
+        let mut own = own?;
+        loop {
+            let read = spawn_blocking(move || {
+                let found = own.next_rows();
+                (own, found)
+            });
+            let (rows, is_at_end) = match read.await {
+                Ok((back, Ok(found))) => {
+                    own = back;
+                    found
+                }
+                Ok((_, Err(error))) => {
+                    tracing::error!(%error, "a tail ended: a segment cannot be read");
+                    return None;
+                }
+                Err(_) => return None,
+            };
+            if !rows.is_empty() {
+                return Some((rows, Some(own)));
+            }
+            // Rows that do not match are no reason to wait: a tail with a filter would fall behind a busy log for ever.
+            if is_at_end {
+                sleep(POLL_EVERY).await;
+            }
+        }
+    });
+    rows.map(stream::iter).flatten()
+}
+
+/// Follows the log of this node.
+struct OwnTail {
     position: Position,
+    /// The name of this node, in a cluster.
+    node: Option<String>,
 }
 
 enum Position {
     /// The writer says how far the log is committed.
     Server(Box<Tail>),
     /// Files have no writer to ask: each look searches behind the last record seen.
-    Files { filter: Filter, after: Option<Cursor> },
+    Files { files: FilesReader, filter: Filter, after: Option<Cursor> },
 }
 
-impl Follower {
-    /// The records since the last call, and whether the call reached the end of the log. If it did not, call again at
-    /// once, even if no record matched.
-    pub fn next_rows(&mut self, audited: &Audited) -> Result<(Vec<LogRow>, bool), ReadingError> {
-        match &mut self.position {
-            Position::Server(tail) => {
+impl OwnTail {
+    fn next_rows(&mut self) -> Result<(Vec<FoundRow>, bool), ReadingError> {
+        let (rows, is_at_end) = self.position.next_rows()?;
+        let found = |(place, row)| {
+            let row = FoundRow::of_node(row, self.node.as_deref());
+            if self.node.is_some() { row.at_place(place) } else { row }
+        };
+        Ok((rows.into_iter().map(found).collect(), is_at_end))
+    }
+}
+
+impl Position {
+    fn next_rows(&mut self) -> Result<(Vec<(Cursor, LogRow)>, bool), ReadingError> {
+        match self {
+            Self::Server(tail) => {
                 let from = tail.position();
                 let rows = tail.next_rows(ROWS_AT_ONCE)?;
-                let is_at_end = tail.position() == from;
-                Ok((rows.into_iter().map(|(_, row)| row).collect(), is_at_end))
+                Ok((rows, tail.position() == from))
             }
-            Position::Files { filter, after } => {
-                let Some(reader) = self.records.reopened(audited)? else {
-                    return Ok((Vec::new(), true));
-                };
-                let mut rows = Vec::new();
-                for found in reader.search(filter, Order::Asc, *after).take(ROWS_AT_ONCE) {
-                    let (cursor, row) = found?;
-                    *after = Some(cursor);
-                    rows.push(row);
-                }
+            Self::Files { files, filter, after } => {
+                let found = files.open()?.search(filter, Order::Asc, *after).take(ROWS_AT_ONCE);
+                let rows = found.collect::<Result<Vec<_>, _>>()?;
+                *after = rows.last().map(|(place, _)| *place).or(*after);
                 let is_at_end = rows.len() < ROWS_AT_ONCE;
                 Ok((rows, is_at_end))
             }

@@ -44,16 +44,33 @@ enum Encoder {
     Lines { output: Output, line: Vec<u8> },
 }
 
-impl TableFile {
-    /// Begins an export to `target`; with recipients, it is encrypted to them.
-    pub(super) fn create(
+/// The place of an export whose columns are not known yet.
+pub(super) struct OpenTarget {
+    output: Output,
+    target: Target,
+}
+
+impl OpenTarget {
+    /// Opens `target`; with recipients, the export is encrypted to them.
+    pub(super) fn open(
         target: &Target,
-        format: TableFormat,
-        columns: &[ColumnHead],
         recipients: Option<&Recipients>,
     ) -> Result<Self, ExportError> {
+        let target = target.clone();
+        match Output::create(&target, recipients) {
+            Ok(output) => Ok(Self { output, target }),
+            Err(source) => Err(ExportError { target, source }),
+        }
+    }
+
+    /// Begins the export.
+    pub(super) fn begin(
+        self,
+        format: TableFormat,
+        columns: &[ColumnHead],
+    ) -> Result<TableFile, ExportError> {
+        let Self { output, target } = self;
         let begin = || -> io::Result<Encoder> {
-            let output = Output::create(target, recipients)?;
             Ok(match format {
                 TableFormat::Csv { for_spreadsheet } => {
                     Encoder::Csv(Box::new(CsvTable::new(output, columns, for_spreadsheet)?))
@@ -64,11 +81,22 @@ impl TableFile {
                 TableFormat::Lines => Encoder::Lines { output, line: Vec::new() },
             })
         };
-        let target = target.clone();
         match begin() {
-            Ok(encoder) => Ok(Self { encoder, target }),
+            Ok(encoder) => Ok(TableFile { encoder, target }),
             Err(source) => Err(ExportError { target, source }),
         }
+    }
+}
+
+impl TableFile {
+    /// Begins an export to `target`; with recipients, it is encrypted to them.
+    pub(super) fn create(
+        target: &Target,
+        format: TableFormat,
+        columns: &[ColumnHead],
+        recipients: Option<&Recipients>,
+    ) -> Result<Self, ExportError> {
+        OpenTarget::open(target, recipients)?.begin(format, columns)
     }
 
     /// Appends a row: its `cells`, or `line` to a file of lines. After an error, the file cannot be continued.

@@ -138,13 +138,8 @@ impl Iterator for Merged {
 
 impl NodeRows for Merged {
     fn outcome(&self) -> SearchOutcome {
-        let mut most = SearchOutcome::default();
         // The searches for two spellings meet the same places.
-        for (search, _) in &self.parts {
-            let SearchOutcome { damaged, unreadable_segments } = search.outcome();
-            most.damaged = most.damaged.max(damaged);
-            most.unreadable_segments = most.unreadable_segments.max(unreadable_segments);
-        }
-        most
+        let outcomes = self.parts.iter().map(|(search, _)| search.outcome());
+        outcomes.fold(SearchOutcome::default(), SearchOutcome::max)
     }
 }

@@ -84,9 +84,7 @@ impl<'a> Parts<'a> {
 
     fn close(&mut self) {
         if let Some(rows) = self.open.take() {
-            let SearchOutcome { damaged, unreadable_segments } = rows.outcome();
-            self.outcome.damaged += damaged;
-            self.outcome.unreadable_segments += unreadable_segments;
+            self.outcome += rows.outcome();
             add(&mut self.from_store, rows.from_store());
         }
     }
@@ -237,8 +235,7 @@ impl<'a> Nodes<'a> {
     fn end(&mut self, rows: &Interleave<Parts<'_>, LogRow, ReadError>) -> SearchOutcome {
         let mut outcome = SearchOutcome::default();
         for part in rows.nodes() {
-            outcome.damaged += part.outcome.damaged;
-            outcome.unreadable_segments += part.outcome.unreadable_segments;
+            outcome += part.outcome;
             self.note(part.log, part.missing.clone(), part.from_store.clone());
         }
         outcome

@@ -166,7 +166,7 @@ impl SharedLog for ToldLog {
 }
 
 /// The calls that wait behind the fence.
-const FENCED: [&str; 36] = [
+const FENCED: [&str; 38] = [
     "checkIn",
     "claimHandle",
     "clearFlag",
@@ -174,6 +174,7 @@ const FENCED: [&str; 36] = [
     "createLinkCode",
     "deregisterHandle",
     "exportLog",
+    "exportLogByBody",
     "getDevice",
     "getImport",
     "getQuota",
@@ -184,6 +185,7 @@ const FENCED: [&str; 36] = [
     "importAccounts",
     "joinCluster",
     "listAuditEntries",
+    "listAuditEntriesByBody",
     "listFlipParts",
     "listFlips",
     "listSegments",

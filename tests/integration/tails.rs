@@ -12,14 +12,14 @@ use serde_json::Value;
 use crate::harness::{Server, dispatchd, own_port, wait_until};
 
 /// A tail that runs, with what it has printed so far.
-struct Tail {
+pub(crate) struct Tail {
     child: Child,
     lines: Arc<Mutex<Vec<String>>>,
     said: Arc<Mutex<String>>,
 }
 
 impl Tail {
-    fn start(server: &Server, token: &str, words: &[&str]) -> Self {
+    pub(crate) fn start(server: &Server, token: &str, words: &[&str]) -> Self {
         let mut command = dispatchd();
         command.args(["log", "tail", "--json", "--server", &server.operators]).args(words);
         command.env("DISPATCHD_TOKEN", token).stdin(Stdio::null());
@@ -42,18 +42,21 @@ impl Tail {
         Self { child, lines, said }
     }
 
-    fn has_said(&self, part: &str, times: usize) {
+    pub(crate) fn has_said(&self, part: &str, times: usize) {
         wait_until(part, || self.said.lock().unwrap().matches(part).count() >= times);
+    }
+
+    /// The records that it has printed.
+    pub(crate) fn records(&self) -> Vec<Value> {
+        let lines = self.lines.lock().unwrap();
+        lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     /// Waits for this many lines, and gives the handle of each.
     fn handles(&self, count: usize) -> Vec<String> {
         wait_until("the tail has printed enough", || self.lines.lock().unwrap().len() >= count);
-        let handle = |line: &String| {
-            let record: Value = serde_json::from_str(line).unwrap();
-            record["handle"].as_str().unwrap().to_owned()
-        };
-        self.lines.lock().unwrap().iter().map(handle).collect()
+        let handle = |record: &Value| record["handle"].as_str().unwrap().to_owned();
+        self.records().iter().map(handle).collect()
     }
 }
 

@@ -71,9 +71,8 @@ impl Export {
             // A bar between the rows would be in their way.
             Target::Stdout => (None, "what was written is not all"),
         };
-        let rows = self
-            .source
-            .rows(&self.request, |row| add(&mut file, &row.into_parts().0, view.as_ref()));
+        let rows =
+            self.source.rows(&self.request, |row| add(&mut file, row.into_parts(), view.as_ref()));
         let outcome = rows.context(without)?;
         drop(view);
         // Another process may have made the file meanwhile.
@@ -156,8 +155,12 @@ impl Export {
     }
 }
 
-fn add(file: &mut ExportFile, row: &LogRow, view: Option<&ProgressView>) -> anyhow::Result<()> {
-    file.write(row)?;
+fn add(
+    file: &mut ExportFile,
+    (row, node): (LogRow, Option<String>),
+    view: Option<&ProgressView>,
+) -> anyhow::Result<()> {
+    file.write(&row, node.as_deref())?;
     let done = file.records();
     if let Some(view) = view.filter(|_| done.is_multiple_of(SHOW_EVERY_ROWS)) {
         view.show(Progress { phase: Phase::Writing, unit: Unit::Rows, done, total: 0 });

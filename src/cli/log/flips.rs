@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use crate::{
     api::{Call as _, Flip, FlipSummary, FlipsRequest},
-    cli::note::{note, print_gone, print_passed_over},
+    cli::note::{note, print_missing, print_passed_over},
     cli::{
         output::{Column, TableRow, Tabular, print_json, print_rows},
         text::{counted, seconds},
@@ -20,7 +20,7 @@ pub(super) fn run(command: &Tabular<FlipsRequest>) -> anyhow::Result<()> {
     if form.json {
         print_rows(form, &report.flips)?;
         print_json(&report.summary)?;
-        return print_gone(&report.summary.missing, &[]);
+        return print_missing(&report.summary.missing);
     }
     if !report.flips.is_empty() {
         print_rows(form, &report.flips)?;
@@ -31,7 +31,7 @@ pub(super) fn run(command: &Tabular<FlipsRequest>) -> anyhow::Result<()> {
     }
     let FlipSummary { damaged, unreadable_segments, .. } = *summary;
     print_passed_over(SearchOutcome { damaged, unreadable_segments });
-    print_gone(&summary.missing, &[])
+    print_missing(&summary.missing)
 }
 
 impl TableRow for Flip {

@@ -3,8 +3,9 @@
 use anyhow::bail;
 
 use crate::{
-    api::{ForgottenAnswer, ForgottenReport, ForgottenRequest, NodeForgotten},
+    api::{ForgottenAnswer, ForgottenReport, ForgottenRequest, MissingNode, NodeForgotten},
     cli::{
+        note::print_missing,
         output::{print_json, print_text},
         source::Reading,
         text::{counted, seconds},
@@ -24,14 +25,11 @@ pub(super) fn run(command: &Reading<ForgottenRequest>) -> anyhow::Result<()> {
         false => print_text(&describe_all(&report), FINDING.len()).map_err(Into::into),
     };
     // First, so that a closed pipe does not turn the verdict into success.
-    let silent: Vec<_> = report.others.iter().filter(|it| it.report.is_none()).collect();
-    if !silent.is_empty() {
-        let names: Vec<_> = silent.iter().map(|it| &*it.node).collect();
-        bail!(
-            "nobody knows what these nodes have forgotten, since they did not answer: {}",
-            names.join(", ")
-        );
-    }
+    let silent = report
+        .others
+        .iter()
+        .filter_map(|it| Some(MissingNode { node: it.node.clone(), why: it.error.clone()? }));
+    print_missing(&silent.collect::<Vec<_>>())?;
     if !report.own.proved {
         bail!("not everything that should be forgotten is");
     }

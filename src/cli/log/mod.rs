@@ -10,8 +10,6 @@ mod verify;
 
 use clap::Subcommand;
 
-use record::RowOfNode;
-
 use super::{
     errors::UsageError,
     output::{RowPrinter, Tabular},
@@ -19,8 +17,8 @@ use super::{
 };
 use crate::{
     api::{
-        Call as _, FlipsRequest, ForgottenRequest, RecordFilter, SearchRequest, SegmentsRequest,
-        VerifyRequest,
+        Call as _, FlipsRequest, ForgottenRequest, OfNode, RecordFilter, SearchRequest,
+        SegmentsRequest, VerifyRequest,
     },
     cli::note::{note, print_lacks},
     clock::{Clock as _, SystemClock},
@@ -66,11 +64,7 @@ fn search_records(search: &Tabular<SearchRequest>) -> anyhow::Result<()> {
     let Reading { request, source, .. } = &search.reading;
     let outcome = source.rows(request, |row| {
         let (row, node) = row.into_parts();
-        match node {
-            None => printer.print(&row)?,
-            Some(node) => printer.print(&RowOfNode { row, node })?,
-        }
-        Ok(())
+        Ok(printer.print(&OfNode { row, node })?)
     })?;
     printer.flush()?;
     // An answer that lacks a node does not tell that there is nothing.
@@ -86,7 +80,8 @@ fn tail_records(tail: &Tabular<RecordFilter>) -> anyhow::Result<()> {
     let Reading { request, source, .. } = &tail.reading;
     must_be_ahead(request)?;
     source.follow(request, |row| {
-        printer.print(&row)?;
+        let (row, node) = row.into_parts();
+        printer.print(&OfNode { row, node })?;
         Ok(printer.flush()?)
     })
 }

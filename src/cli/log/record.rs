@@ -1,9 +1,7 @@
 //! A record of the log as a row of a table.
 
-use serde::Serialize;
-
 use crate::{
-    api::{LogRow, Row},
+    api::LogRow,
     cli::output::{Column, TableRow, cell},
     cli::text::seconds,
     handle::Handle,
@@ -46,35 +44,6 @@ impl TableRow for LogRow {
             Record::Refusals(it) => (None, format!("{} refused", it.count), it.code.code()),
         };
         vec![seconds(self.at), cell(handle.map(Handle::canonical)), event, reason.to_owned()]
-    }
-}
-
-/// A record, with the node of a cluster whose log has it.
-#[derive(Serialize)]
-pub(super) struct RowOfNode {
-    #[serde(flatten)]
-    pub(super) row: LogRow,
-    pub(super) node: String,
-}
-
-impl Row for RowOfNode {}
-
-const NODE: Column = ("NODE", 8);
-
-impl TableRow for RowOfNode {
-    const COLUMNS: &'static [Column] =
-        &[("TIME", 20), ("HANDLE", 19), ("EVENT", 19), ("REASON", 16), NODE];
-    const WIDE: &'static [Column] = &{
-        let mut all = [NODE; LogRow::WIDE.len() + 1];
-        let (own, _) = all.split_at_mut(LogRow::WIDE.len());
-        own.copy_from_slice(LogRow::WIDE);
-        all
-    };
-
-    fn cells(&self, wide: bool) -> Vec<String> {
-        let mut cells = self.row.cells(wide);
-        cells.push(self.node.clone());
-        cells
     }
 }
 

@@ -5,8 +5,10 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use crate::{
-    api::{SegmentSummary, SegmentsRequest},
+    api::{OfNode, SegmentSummary, SegmentsRequest},
+    cli::note::print_lacks,
     cli::output::{Column, TableRow, Tabular, print_rows, print_text},
+    cli::source::Reading,
     cli::terminal::stdout_columns,
     cli::text::{counted, minutes, seconds},
     clock::{Clock as _, SystemClock, Timestamp},
@@ -18,23 +20,29 @@ const CELLS_MAX: usize = 60;
 const LEVELS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
 pub(super) fn run(command: &Tabular<SegmentsRequest>) -> anyhow::Result<()> {
-    let segments = command.reading.source.answer(&command.reading.request)?;
+    let Reading { request, source, .. } = &command.reading;
+    let mut segments = Vec::new();
+    let outcome = source.rows(request, |segment| {
+        segments.push(segment);
+        Ok(())
+    })?;
     let form = command.form();
     let now = SystemClock.now();
     let rows: Vec<_> = segments.iter().map(|segment| SegmentRow { segment, now }).collect();
     print_rows(form, &rows)?;
     if !form.json {
         let cells = stdout_columns().map_or(CELLS_MAX, |columns| columns.min(CELLS_MAX));
+        let segments: Vec<_> = segments.into_iter().map(|segment| segment.row).collect();
         print_text(&bar(&segments, now, cells), 2)?;
     }
-    Ok(())
+    outcome.as_ref().map_or(Ok(()), print_lacks)
 }
 
 /// A segment as it is at a time.
 #[derive(Serialize)]
 #[serde(transparent)]
 struct SegmentRow<'a> {
-    segment: &'a SegmentSummary,
+    segment: &'a OfNode<SegmentSummary>,
     #[serde(skip)]
     now: Timestamp,
 }
@@ -60,7 +68,7 @@ impl TableRow for SegmentRow<'_> {
 
     fn cells(&self, wide: bool) -> Vec<String> {
         let SegmentSummary { segment, state, from, until, records, bytes, expires_at } =
-            self.segment;
+            &self.segment.row;
         let (records, bytes) = (records.to_string(), bytes.to_string());
         let (segment, state) = (segment.clone(), state.to_string());
         if wide {
@@ -73,6 +81,10 @@ impl TableRow for SegmentRow<'_> {
             hours => format!("{hours}h"),
         };
         vec![segment, state, minutes(*from), records, bytes, left]
+    }
+
+    fn node(&self) -> Option<&str> {
+        self.segment.node.as_deref()
     }
 }
 
@@ -168,7 +180,7 @@ mod tests {
         let now = Timestamp::from_secs(1_795_420_800);
         let left = |ago: u32| {
             let segment = segment(now.minus(HOUR * ago), 0, SegmentState::Sealed);
-            SegmentRow { segment: &segment, now }.cells(false).pop()
+            SegmentRow { segment: &OfNode::new(segment, None), now }.cells(false).pop()
         };
         let told = [0, 1, 697, 720, 721].map(|ago| left(ago).unwrap());
         assert_eq!(told, ["30d0h", "29d23h", "23h", "overdue", "overdue"]);

@@ -1,22 +1,22 @@
 //! `dispatchd log verify`.
 
-use anyhow::bail;
-
 use crate::{
-    api::{SegmentReport, VerifyRequest},
-    cli::note::note,
+    api::{OfNode, SegmentReport, VerifyRequest},
+    cli::note::{check_each, note},
     cli::output::{Column, TableRow, Tabular, print_rows},
     query_log::ChainReport,
 };
 
 pub(super) fn run(command: &Tabular<VerifyRequest>) -> anyhow::Result<()> {
     let report = command.reading.source.answer(&command.reading.request)?;
-    let printed = print_rows(command.form(), &report.segments);
-    print_chain(&report.chain);
+    let of_nodes = report.reports();
+    let rows = of_nodes.iter().flat_map(|(node, report)| {
+        report.segments.iter().map(|segment| OfNode::new(segment.clone(), *node))
+    });
+    let printed = print_rows(command.form(), &rows.collect::<Vec<_>>());
+    of_nodes.iter().for_each(|(node, report)| print_chain(*node, &report.chain));
     // First, so that a closed pipe does not turn the verdict into success.
-    if !report.sound {
-        bail!("the log is not sound");
-    }
+    check_each("the log", &report.unsound(), &report.missing(), report.own.sound)?;
     printed?;
     note!("dispatchd: the log is sound");
     Ok(())
@@ -76,7 +76,8 @@ fn counts(report: &SegmentReport) -> [(&'static str, u64); 7] {
 }
 
 /// Says which sealed segments are missing or replaced, and what to store to find out later.
-fn print_chain(chain: &ChainReport) {
+fn print_chain(node: Option<&str>, chain: &ChainReport) {
+    let of_node = node.map_or_else(String::new, |node| format!(" of the node {node}"));
     let faults = [
         (&chain.missing, "is missing: another names it, and it has not expired"),
         (&chain.replaced, "was replaced: another names different content"),
@@ -84,11 +85,11 @@ fn print_chain(chain: &ChainReport) {
     ];
     for (segments, fault) in faults {
         for segment in segments {
-            note!("dispatchd: segment {segment} {fault}");
+            note!("dispatchd: segment {segment}{of_node} {fault}");
         }
     }
     if let Some(head) = &chain.head {
-        note!("dispatchd: the chain of sealed segments ends with {head}");
+        note!("dispatchd: the chain of sealed segments{of_node} ends with {head}");
     }
 }
 

@@ -6,10 +6,12 @@ import { h, outside, replace, seen } from "./dom.js";
 import { counted, time, utc } from "./format.js";
 import { fault } from "./reading.js";
 import { routeMark } from "./routes.js";
+import { lacking, warnings } from "./search/notes.js";
 import { plainTable } from "./table.js";
 
 /** @typedef {import("./types.js").Context} Context */
 /** @typedef {import("./types.js").LogRecord} LogRecord */
+/** @typedef {import("./search/notes.js").MissingNode | { kind: "returned", node: string, since: string }} NodeNote */
 
 /** Records in the page. */
 const SHOWN_MAX = 50;
@@ -25,6 +27,7 @@ export function mountTail(root, ctx, left) {
   const lines = h("tbody", {}, none);
   const state = h("span", { class: "soft", role: "status" }, "");
   const place = h("div", {});
+  const nodes = h("div", { "aria-live": "polite" });
   const button = h("button", { class: "button", type: "button" }, "Follow");
   /** @type {AbortController | null} */
   let following = null;
@@ -37,8 +40,9 @@ export function mountTail(root, ctx, left) {
     for (const record of waiting.splice(0)) lines.prepend(line(record, ctx));
     while (lines.childElementCount > SHOWN_MAX) lines.lastElementChild?.remove();
   };
-  const take = (/** @type {LogRecord[]} */ records) => {
-    waiting.push(...records);
+  const take = (/** @type {(LogRecord | NodeNote)[]} */ told) => {
+    for (const note of told) if (isNote(note)) replace(nodes, ...warnings([ofNode(note)]));
+    waiting.push(.../** @type {LogRecord[]} */ (told.filter((it) => !isNote(it))));
     if (waiting.length > SHOWN_MAX) waiting = waiting.slice(-SHOWN_MAX);
     if (!isPaused) draw();
     else replace(state, `Paused; ${waiting.length < SHOWN_MAX ? counted(waiting.length, "record") : `${SHOWN_MAX} records or more`} since`);
@@ -55,7 +59,7 @@ export function mountTail(root, ctx, left) {
       const question = ctx.api.withCase({});
       ctx.command(commandWords("log tail", question), true);
       const stream = await ctx.api.events("/v1/log/tail", question, { signal });
-      for await (const records of stream.rows) take(/** @type {LogRecord[]} */ (records));
+      for await (const records of stream.rows) take(/** @type {(LogRecord | NodeNote)[]} */ (records));
       replace(state, "The server ended the tail");
     } catch (error) {
       if (isAborted(error)) return;
@@ -73,7 +77,7 @@ export function mountTail(root, ctx, left) {
     if (!isPaused) draw();
   });
   replace(place, h("p", { class: "hint" }, "Shows lookups and changes as they happen. It is a reading of the log, so it begins when you ask for it."));
-  root.append(h("section", { class: "card tail", "aria-label": "Live tail" }, h("div", { class: "head" }, h("h2", {}, "Live"), state, button), place));
+  root.append(h("section", { class: "card tail", "aria-label": "Live tail" }, h("div", { class: "head" }, h("h2", {}, "Live"), state, button), nodes, place));
   return () => following?.abort();
 }
 
@@ -91,10 +95,21 @@ function line(record, ctx) {
     "tr",
     {},
     h("td", { class: "when" }, time(record.at, utc(record.at).slice(11))),
-    h("td", {}, what(record)),
+    h("td", {}, what(record), record.node !== undefined && h("span", { class: "hint block" }, "node ", outside(record.node))),
     h("td", {}, handle ? h("button", { class: "value", type: "button", title: "Ask why", onclick: () => ctx.go("why", { handle }) }, outside(handle)) : "–"),
     h("td", { class: "soft when" }, seen(words(why))),
   );
+}
+
+/** @param {LogRecord | NodeNote} told @returns {told is NodeNote} */
+function isNote({ kind }) {
+  return kind === "missing" || kind === "returned";
+}
+
+/** What a tail says of a node. @param {NodeNote} note */
+function ofNode(note) {
+  if (note.kind === "missing") return lacking(note);
+  return `The node ${seen(note.node)} is back. Its records since ${utc(note.since)} UTC may be missing here: the search finds them.`;
 }
 
 /** @param {LogRecord} record */

@@ -20,15 +20,13 @@ use axum::{
 };
 use futures_util::{Stream, stream};
 use http_body_util::BodyExt as _;
-use serde::Serialize;
 use tokio::{runtime::Handle, sync::mpsc};
 
 use super::places::Place;
 use crate::{
-    api::Row,
-    audit::Audited,
+    api::{NodeNote, Row},
     background, limits,
-    reading::{self, Outcome, Reading, Stop},
+    reading::{self, Given, Outcome, Reading, Stop},
 };
 
 /// Bytes of lines that are sent at once.
@@ -40,6 +38,7 @@ const NDJSON: &str = "application/x-ndjson";
 const RECORDS: HeaderName = HeaderName::from_static(reading::RECORDS);
 const DAMAGED: HeaderName = HeaderName::from_static(reading::DAMAGED);
 const UNREADABLE_SEGMENTS: HeaderName = HeaderName::from_static(reading::UNREADABLE_SEGMENTS);
+pub(super) const MISSING: HeaderName = HeaderName::from_static(reading::MISSING);
 const TRAILERS: HeaderValue =
     HeaderValue::from_static("dispatchd-records, dispatchd-damaged, dispatchd-unreadable-segments");
 /// Those of an answer over all nodes of a cluster.
@@ -115,27 +114,17 @@ impl Writer {
     /// The answer is complete. A client that takes no trailers gets a line for each node that is gone.
     fn end(mut self, outcome: Outcome) {
         if !self.takes_trailers {
-            let missing = outcome.missing().iter().flat_map(|node| line("missing", node));
-            self.chunk.extend(missing);
-            let from_store = outcome.from_store.iter();
-            self.chunk.extend(from_store.flat_map(|node| line("from_store", node)));
+            let missing = outcome.missing().iter().cloned().map(NodeNote::Missing);
+            let from_store = outcome.from_store.iter().cloned().map(NodeNote::FromStore);
+            for note in missing.chain(from_store) {
+                self.chunk.extend(note.to_json().into_bytes());
+                self.chunk.push(b'\n');
+            }
         }
         if self.chunk.is_empty() || self.send() {
             self.hand_over(Piece::Whole(outcome));
         }
     }
-}
-
-/// A last line for a client that takes no trailers.
-fn line(kind: &'static str, node: &impl Serialize) -> Vec<u8> {
-    #[derive(Serialize)]
-    struct Line<'a, T> {
-        kind: &'static str,
-        #[serde(flatten)]
-        node: &'a T,
-    }
-    let line = serde_json::to_vec(&Line { kind, node });
-    [line.expect("texts and an instant have a JSON form"), b"\n".to_vec()].concat()
 }
 
 /// Streams the rows of `reading`, read on a thread of its own, of the lowest priority: lookups go first. If something cannot
@@ -151,7 +140,7 @@ pub(super) fn stream<R: Row>(
     let (pieces, received) = mpsc::channel(CHUNKS_AHEAD);
     let runtime = Handle::current();
     let mut writer = Writer { pieces, runtime, chunk: Vec::new(), lines: 0, takes_trailers };
-    let Reading { audited, read } = reading;
+    let Reading { given, read } = reading;
     let reading = move || {
         let _place = place;
         background::lower_priority();
@@ -166,7 +155,7 @@ pub(super) fn stream<R: Row>(
         tracing::error!(%error, "no thread to read with");
     }
     let ended = Arc::new(OnceLock::new());
-    let lines = Body::from_stream(body(received, audited, Arc::clone(&ended)));
+    let lines = Body::from_stream(body(received, given, Arc::clone(&ended)));
     let trailers = async move { ended.get().map(|end| Ok(trailers(end))) };
     let mut response = Response::new(Body::new(lines.with_trailers(trailers)));
     let headers = response.headers_mut();
@@ -179,23 +168,23 @@ pub(super) fn stream<R: Row>(
 /// The bytes that the reading thread sends; then an error, if it ended without saying that the answer is complete.
 fn body(
     received: mpsc::Receiver<Piece>,
-    audited: Audited,
+    given: Given,
     ended: Arc<OnceLock<End>>,
 ) -> impl Stream<Item = io::Result<Bytes>> {
-    stream::unfold((received, Some(audited), 0), move |(mut received, audited, sent)| {
+    stream::unfold((received, Some(given), 0), move |(mut received, given, sent)| {
         let ended = Arc::clone(&ended);
         async move {
             // Dropped with the answer's body, the entry says that it broke off, and after how many lines.
-            let mut audited = audited?;
+            let mut given = given?;
             match received.recv().await {
                 Some(Piece::Lines(bytes, lines)) => {
-                    audited.add(lines);
-                    Some((Ok(bytes), (received, Some(audited), sent + lines)))
+                    given.add(lines);
+                    Some((Ok(bytes), (received, Some(given), sent + lines)))
                 }
                 Some(Piece::Whole(outcome)) => {
                     let _ = ended.set((sent, outcome));
                     // Written before the answer ends: a client that has all of it finds the entry complete.
-                    let _ = tokio::task::spawn_blocking(move || audited.finish()).await;
+                    let _ = tokio::task::spawn_blocking(move || given.finish()).await;
                     None
                 }
                 None => {

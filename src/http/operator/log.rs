@@ -11,14 +11,15 @@ use super::{
 };
 use crate::{
     api::{
-        AuditRequest, AuditVerifyRequest, FlipPart, FlipPartsBody, FlipPartsRequest, FlipsRequest,
-        ForgottenAnswer, ForgottenRequest, Page, RecordFilter, SearchBody, SearchRequest,
-        SegmentsRequest, Timeline, TimelineLine, VerifyRequest, WhyBody, WhyFields, WhyRequest,
+        AuditBody, AuditRequest, AuditVerificationAnswer, AuditVerifyRequest, FilterBody, FlipPart,
+        FlipPartsBody, FlipPartsRequest, FlipsRequest, ForgottenAnswer, ForgottenRequest,
+        LogVerificationAnswer, NodeCall, NodeSegment, Page, RecordFilter, SearchBody,
+        SearchRequest, SegmentsRequest, Timeline, TimelineLine, VerifyRequest, WhyBody, WhyFields,
+        WhyRequest,
     },
-    audit::{self, Listed},
     cluster::forgotten_by_others,
     http::problem::{Code, Problem},
-    query_log::{FlipReport, LogRow, SegmentSummary, VerifyReport},
+    query_log::{FlipReport, LogRow},
 };
 
 /// Searches the log. `Accept: application/x-ndjson` streams every match; JSON gives pages.
@@ -81,25 +82,47 @@ pub(super) async fn export(asked: Asked<RecordFilter>) -> Result<Response, Probl
     asked.rows().await
 }
 
-/// Lists the segments, oldest first.
+/// Exports as `GET /v1/log/export` does. The filter is the body, so no handle stands in an address.
 #[utoipa::path(
-    get, path = "/v1/log/segments", operation_id = "listSegments", tag = "log",
+    post, path = "/v1/log/export", operation_id = "exportLogByBody", tag = "log", request_body = FilterBody,
     responses(
-        (status = 200, description = "The segments", body = Vec<SegmentSummary>),
-        (status = 400, description = "`request-invalid`: this call takes no parameter"),
+        (status = 200, description = "A record a line", body = LogRow, content_type = "application/x-ndjson"),
+        (status = 400, description = "`request-invalid`: a field is unknown, appears twice, or has a value that it does not take; \
+                                      `case-required`: the server asks readers for a case"),
+        (status = 503, description = "`overloaded`: as many searches run as the server bears, or as one operator may; `audit-unwritable`"),
+    ),
+    security(("operator" = ["reader"])),
+)]
+pub(super) async fn export_by_body(
+    AskedByBody { asked, .. }: AskedByBody<RecordFilter>,
+) -> Result<Response, Problem> {
+    asked.rows().await
+}
+
+/// Lists the segments, oldest first. In a cluster: those of every node, one node after another. Then the header `dispatchd-missing` lists
+/// the nodes that did not answer, as JSON. `Accept: application/x-ndjson` streams them, with trailers.
+#[utoipa::path(
+    get, path = "/v1/log/segments", operation_id = "listSegments", tag = "log", params(SegmentsRequest),
+    responses(
+        (status = 200, description = "The segments; as NDJSON, one a line", content(
+            (Vec<NodeSegment> = "application/json"),
+            (NodeSegment = "application/x-ndjson"),
+        )),
+        (status = 400, description = "`request-invalid`: a parameter is unknown, appears twice, or has a value that it does not take"),
     ),
     security(("operator" = ["reader"])),
 )]
 pub(super) async fn segments(asked: Asked<SegmentsRequest>) -> Result<Response, Problem> {
-    asked.answer().await
+    asked.rows_or_list().await
 }
 
-/// Reads every segment and says what is not as it should be.
+/// Reads every segment and says what is not as it should be. A node of a cluster asks every other one, too: `others` has what each of
+/// them found, or why it did not answer.
 #[utoipa::path(
-    get, path = "/v1/log/verify", operation_id = "verifyLog", tag = "log",
+    get, path = "/v1/log/verify", operation_id = "verifyLog", tag = "log", params(VerifyRequest),
     responses(
-        (status = 200, description = "The report; `sound` says whether all is well", body = VerifyReport),
-        (status = 400, description = "`request-invalid`: this call takes no parameter"),
+        (status = 200, description = "The report; `sound` says whether all is well", body = LogVerificationAnswer),
+        (status = 400, description = "`request-invalid`: a parameter is unknown, appears twice, or has a value that it does not take"),
         (status = 503, description = "`overloaded`: as many searches run as the server bears, or as one operator may; `audit-unwritable`"),
     ),
     security(("operator" = ["reader"])),
@@ -221,11 +244,11 @@ pub(super) async fn timeline_by_body(
 }
 
 /// Lists the calls that read the log, oldest first, one JSON object a line. A personal filter is an hour and a fingerprint
-/// under the key of that hour.
+/// under the key of that hour. A node of a cluster lists those of every node, by their instants.
 #[utoipa::path(
     get, path = "/v1/audit", operation_id = "listAuditEntries", tag = "audit", params(AuditRequest),
     responses(
-        (status = 200, description = "A call a line", body = Listed, content_type = "application/x-ndjson"),
+        (status = 200, description = "A call a line", body = NodeCall, content_type = "application/x-ndjson"),
         (status = 400, description = "`request-invalid`: a parameter is unknown, appears twice, or has a value that it does not take"),
         (status = 503, description = "`overloaded`: as many searches run as the server bears, or as one operator may; `audit-unwritable`"),
     ),
@@ -235,12 +258,29 @@ pub(super) async fn list_readers(asked: Asked<AuditRequest>) -> Result<Response,
     asked.rows().await
 }
 
-/// Reads the chain of entries and says where it is not what was written. Store `head` elsewhere and compare it later.
+/// Lists calls as `GET /v1/audit` does. The filter is the body, so no handle stands in an address.
 #[utoipa::path(
-    get, path = "/v1/audit/verify", operation_id = "verifyAudit", tag = "audit",
+    post, path = "/v1/audit/search", operation_id = "listAuditEntriesByBody", tag = "audit", request_body = AuditBody,
     responses(
-        (status = 200, description = "The report; `sound` says whether the chain is whole", body = audit::VerifyReport),
-        (status = 400, description = "`request-invalid`: this call takes no parameter"),
+        (status = 200, description = "A call a line", body = NodeCall, content_type = "application/x-ndjson"),
+        (status = 400, description = "`request-invalid`: a field is unknown, appears twice, or has a value that it does not take"),
+        (status = 503, description = "`overloaded`: as many searches run as the server bears, or as one operator may; `audit-unwritable`"),
+    ),
+    security(("operator" = ["admin"])),
+)]
+pub(super) async fn list_readers_by_body(
+    AskedByBody { asked, .. }: AskedByBody<AuditRequest>,
+) -> Result<Response, Problem> {
+    list_readers(asked).await
+}
+
+/// Reads the chain of entries and says where it is not what was written. Store `head` elsewhere and compare it later. A node of a
+/// cluster asks every other one, too: `others` has what each of them found, or why it did not answer.
+#[utoipa::path(
+    get, path = "/v1/audit/verify", operation_id = "verifyAudit", tag = "audit", params(AuditVerifyRequest),
+    responses(
+        (status = 200, description = "The report; `sound` says whether the chain is whole", body = AuditVerificationAnswer),
+        (status = 400, description = "`request-invalid`: a parameter is unknown, appears twice, or has a value that it does not take"),
         (status = 503, description = "`overloaded`: as many searches run as the server bears, or as one operator may; `audit-unwritable`"),
     ),
     security(("operator" = ["admin"])),

@@ -31,7 +31,7 @@ use crate::{
     },
     limits,
     operators::Role,
-    reading::{Answer, ReadingError, Records, Rows, Stop},
+    reading::{Answer, MISSING, ReadingError, Records, Rows, Stop},
 };
 
 pub(super) const HIDDEN_UNTIL: HeaderName = HeaderName::from_static(cluster::HIDDEN_UNTIL);
@@ -49,6 +49,8 @@ pub struct Reads {
     /// Those for which other nodes ask.
     searches_of_nodes: Places,
     pub(super) tails: Places,
+    /// Those for which other nodes ask.
+    pub(super) tails_of_nodes: Places,
 }
 
 impl Reads {
@@ -67,6 +69,11 @@ impl Reads {
                 2 * searches_each,
             ),
             tails: Places::new("tails", tails, tails_each),
+            tails_of_nodes: Places::new(
+                "tails of other nodes",
+                limits::LOG_TAILS_OF_NODES_MAX,
+                tails_each,
+            ),
         }
     }
 
@@ -230,6 +237,41 @@ impl<C: Rows> Asked<C> {
         let reading = begun.map_err(|_| Problem::new(Code::Internal, "reading failed"))??;
         let lines = lines::stream(reading, place, (accepted.trailers, is_gathered));
         Ok(authority.watched(with_instants(headers, lines)))
+    }
+}
+
+impl<C: Rows> Asked<C> {
+    /// Streams the rows of the call, or gives all of them as a JSON array: as the client accepts it. The array is for few rows. Then the
+    /// header `dispatchd-missing` names the nodes whose rows are missing.
+    pub(super) async fn rows_or_list(self) -> Result<Response, Problem> {
+        if self.accepted.lines {
+            return self.rows().await;
+        }
+        let Self { request, authority, reads, .. } = self;
+        let (by, headers) = (authority.name().to_owned(), reads.headers::<C>());
+        // Dropped with this future, at the latest when the client goes away.
+        let client = CancellationToken::new();
+        let _here = client.clone().drop_guard();
+        let stop: Stop = Arc::new(move || client.is_cancelled());
+        let read = spawn_blocking(move || {
+            let mut rows = Vec::new();
+            let outcome = request.begin(&reads.records, &by)?.each(&stop, |row| {
+                rows.push(row);
+                true
+            })?;
+            Ok::<_, ReadingError>((rows, outcome))
+        });
+        let read = async {
+            let read = read.await.map_err(|_| Problem::new(Code::Internal, "reading failed"))?;
+            Ok::<_, Problem>(read?)
+        };
+        let (rows, outcome) = authority.while_held(read).await?;
+        let mut response = with_instants(headers, Json(rows));
+        // Such an answer reads no copies.
+        let missing = outcome.node_trailers().into_iter().find(|(name, _)| *name == MISSING);
+        let missing = missing.and_then(|(_, text)| HeaderValue::from_str(&text).ok());
+        response.headers_mut().extend(missing.map(|it| (HeaderName::from_static(MISSING), it)));
+        Ok(response)
     }
 }
 

@@ -49,9 +49,7 @@ impl Iterator for Search {
         });
         loop {
             open.refill(job, limits::LOG_SEARCH_ROWS_MAX);
-            let SearchOutcome { damaged, unreadable_segments } = mem::take(&mut open.outcome);
-            outcome.damaged += damaged;
-            outcome.unreadable_segments += unreadable_segments;
+            *outcome += mem::take(&mut open.outcome);
             if let Some(error) = open.errors.pop_front() {
                 return Some(Err(error));
             }

@@ -1,6 +1,6 @@
 //! What every reader of the log reads from, what a search asks for, and what it could not read.
 
-use std::{collections::VecDeque, io, sync::Arc, time::Duration};
+use std::{collections::VecDeque, io, ops::AddAssign, sync::Arc, time::Duration};
 
 use crate::{
     clock::{Era, Hour, SharedClock, Timestamp},
@@ -71,6 +71,25 @@ pub struct SearchOutcome {
     pub damaged: u64,
     /// Unexpired segments of which the search could read nothing.
     pub unreadable_segments: u64,
+}
+
+impl AddAssign for SearchOutcome {
+    /// Of two logs, or of two parts of a log.
+    fn add_assign(&mut self, other: Self) {
+        self.damaged += other.damaged;
+        self.unreadable_segments += other.unreadable_segments;
+    }
+}
+
+impl SearchOutcome {
+    /// Of two searches in one log: both meet what is damaged there.
+    #[must_use]
+    pub fn max(self, other: Self) -> Self {
+        Self {
+            damaged: self.damaged.max(other.damaged),
+            unreadable_segments: self.unreadable_segments.max(other.unreadable_segments),
+        }
+    }
 }
 
 /// What a search asks for, shared by its threads.

@@ -1,16 +1,23 @@
 //! [`AskedNode`]: asks one other node for its part of an answer, on a thread that may wait.
 
 use bytes::BytesMut;
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 use tokio::{runtime::Handle, time::sleep};
 
 use super::lost_part::LostNode;
 use crate::{
-    api::MissingNode,
+    api::{Fields, MissingNode, Posted},
     cluster::{Asking, ClientError, Member, Others, PartLines},
     limits,
-    reading::call::Stop,
+    query_log::SearchOutcome,
+    reading::{
+        call::Stop,
+        outcome::{Outcome, RECORDS},
+    },
 };
+
+const NDJSON: &str = "application/x-ndjson";
+const JSON: &str = "application/json";
 
 /// Why a node gave no more.
 pub(super) enum Failure {
@@ -28,7 +35,7 @@ impl From<ClientError> for Failure {
 
 /// Asks another node. Its calls must be made on a thread that may wait.
 #[derive(Clone)]
-pub(super) struct AskedNode {
+pub(in crate::reading) struct AskedNode {
     pub(super) member: Member,
     others: Others,
     /// Who made the call at this node.
@@ -39,7 +46,12 @@ pub(super) struct AskedNode {
 
 impl AskedNode {
     /// All other nodes, which `operator` asks. Until `stop` says that nobody waits.
-    pub(super) fn all(others: &Others, operator: &str, runtime: &Handle, stop: &Stop) -> Vec<Self> {
+    pub(in crate::reading) fn all(
+        others: &Others,
+        operator: &str,
+        runtime: &Handle,
+        stop: &Stop,
+    ) -> Vec<Self> {
         let asked = |member| Self {
             member,
             others: others.clone(),
@@ -67,15 +79,24 @@ impl AskedNode {
         &self.stop
     }
 
-    /// Its answer to a call, line by line.
-    pub(super) async fn lines(
+    /// Its answer to a request, line by line.
+    pub(super) async fn lines_posted<T: Posted + Serialize>(
         &self,
-        path: &str,
-        request: &impl Serialize,
-        by_body: bool,
+        request: &T,
     ) -> Result<PartLines, Failure> {
-        let asking = Asking { path, request, by_body, operator: &self.operator };
+        self.lines(T::POSTED_TO, Some(&Fields::json_of(request))).await
+    }
+
+    /// Its answer to a call, line by line. The path says nothing about a person.
+    pub(super) async fn lines(&self, path: &str, body: Option<&str>) -> Result<PartLines, Failure> {
+        let asking = Asking { path, body, takes: NDJSON, operator: &self.operator };
         self.unless_stopped(async { Ok(self.others.lines(&self.member, &asking).await?) }).await
+    }
+
+    /// Its answer to a call without a body, in one piece.
+    pub(super) async fn answer<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        let asking = Asking { path, body: None, takes: JSON, operator: &self.operator };
+        self.unless_stopped(async { Ok(self.others.answer(&self.member, &asking).await?) }).await
     }
 
     /// The next line of its answer; none at the end.
@@ -108,4 +129,15 @@ impl AskedNode {
             () = stopped => Err(Failure::Stopped),
         }
     }
+}
+
+/// What a node could not read, as the trailers of its answer say.
+///
+/// # Errors
+/// If they do not, or not as many rows came as it sent.
+pub(super) fn end_of(lines: &PartLines, came: u64) -> Result<SearchOutcome, ClientError> {
+    let outcome = Outcome::of_trailers(|name| lines.trailer(name));
+    let sent = lines.trailer(RECORDS).and_then(|sent| sent.parse().ok());
+    let outcome = outcome.filter(|_| sent == Some(came)).ok_or(ClientError::Unreadable)?;
+    Ok(outcome.passed_over)
 }

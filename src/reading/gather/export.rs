@@ -8,17 +8,14 @@ use tokio::runtime::Handle;
 use super::{
     asked_node::{AskedNode, Failure},
     lost_part::{LostNode, LostPart},
+    part_rows::PartRows,
     search::{GatheredSearch, Question},
 };
 use crate::{
-    api::{Call as _, FoundRow, MissingNode, NodeFromStore, Paging, RecordFilter, Scope, SearchRequest},
-    cluster::{ClientError, Others},
+    api::{Fields, FoundRow, MissingNode, NodeFromStore, Paging, Posted as _, RecordFilter, SearchRequest},
+    cluster::Others,
     query_log::{Filter, Kind, LogReader, LostLog, Order, SearchOutcome},
-    reading::{
-        call::Stop,
-        outcome::{Outcome, RECORDS},
-        records::ReadingError,
-    },
+    reading::{call::Stop, outcome::Outcome, records::ReadingError},
 };
 
 /// An export of the logs of all nodes.
@@ -44,12 +41,12 @@ impl GatheredExport {
         let mut found = Found::default();
         if self.filter.kind != Some(Kind::Change) {
             let Some(own) = self.read_own(stop, take)? else { return Ok(None) };
-            found.add(own);
+            found.passed_over += own;
             for node in AskedNode::all(&self.others, &self.operator, &self.runtime, stop) {
                 let mut came = 0;
                 let failed = match self.read_node(&node, &mut came, take) {
                     Ok(Some(of_node)) => {
-                        found.add(of_node);
+                        found.passed_over += of_node;
                         continue;
                     }
                     Ok(None) | Err(Failure::Stopped) => return Ok(None),
@@ -95,7 +92,7 @@ impl GatheredExport {
                 return false;
             }
         }
-        found.add(part.passed_over());
+        found.passed_over += part.passed_over();
         found.missing.extend(part.missing());
         found.from_store.extend(part.from_store());
         !stop()
@@ -122,28 +119,18 @@ impl GatheredExport {
         came: &mut u64,
         take: Take<'_>,
     ) -> Result<Option<SearchOutcome>, Failure> {
-        let Filter { since, until, .. } = &self.filter;
-        let request = RecordFilter {
-            scope: Some(Scope::Node.code().to_owned()),
-            since: since.map(|since| since.to_string()),
-            until: until.map(|until| until.to_string()),
-            ..self.request.clone()
-        };
-        let mut lines = node.wait(node.lines(RecordFilter::PATH, &request, false))?;
-        while let Some(line) = node.next_line(&mut lines)? {
+        let request = Fields::json_of(&self.request.at_node(&self.filter));
+        let mut rows = PartRows::new(node.clone(), RecordFilter::POSTED_TO, Some(request));
+        while let Some(row) = rows.next()? {
             *came += 1;
-            let row: FoundRow =
-                serde_json::from_slice(&line).map_err(|_| ClientError::Unreadable)?;
+            let row: FoundRow = row;
             // The node says of itself what it likes.
             let row = FoundRow::of_node(row.into_parts().0, Some(&node.member.name));
             if row.record.change_id().is_none() && !take(row) {
                 return Ok(None);
             }
         }
-        let outcome = Outcome::of_trailers(|name| lines.trailer(name));
-        let is_whole = lines.trailer(RECORDS).and_then(|sent| sent.parse().ok()) == Some(*came);
-        let outcome: Outcome = outcome.filter(|_| is_whole).ok_or(ClientError::Unreadable)?;
-        Ok(Some(outcome.passed_over))
+        Ok(Some(rows.passed_over()))
     }
 
     fn changes(&self, stop: &Stop) -> GatheredSearch {
@@ -171,17 +158,10 @@ struct Found {
 }
 
 impl Found {
-    fn add(&mut self, SearchOutcome { damaged, unreadable_segments }: SearchOutcome) {
-        self.passed_over.damaged += damaged;
-        self.passed_over.unreadable_segments += unreadable_segments;
-    }
-
     /// Adds what the pass over the changes came to. Both passes meet what is damaged in a log.
     fn add_changes(&mut self, outcome: Outcome) {
         let Self { passed_over, missing, from_store } = self;
-        let SearchOutcome { damaged, unreadable_segments } = outcome.passed_over;
-        passed_over.damaged = passed_over.damaged.max(damaged);
-        passed_over.unreadable_segments = passed_over.unreadable_segments.max(unreadable_segments);
+        *passed_over = passed_over.max(outcome.passed_over);
         for node in outcome.missing.unwrap_or_default() {
             if missing.iter().all(|known| known.node != node.node) {
                 missing.push(node);

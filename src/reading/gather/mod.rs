@@ -17,8 +17,10 @@
 //! copies reach.
 //!
 //! A timeline merges the rows otherwise: [`OtherLog`] gives it those of one node. Flips come handle by handle: [`GatheredFlips`].
+//! Reports, lists of segments and the audit logs have no doubles.
 
 mod asked_node;
+mod audit;
 mod export;
 mod flips;
 mod lost_part;
@@ -28,11 +30,20 @@ mod node_flips;
 mod node_log;
 mod node_part;
 mod node_search;
+mod part_rows;
+mod reports;
 mod search;
+mod segments;
+mod tail;
 #[cfg(test)]
 mod tests;
 
+pub(super) use asked_node::AskedNode;
+pub(super) use audit::{OwnCalls, list_calls};
 pub(super) use export::GatheredExport;
 pub(super) use flips::GatheredFlips;
 pub(super) use node_log::OtherLog;
+pub(super) use reports::reports;
 pub(super) use search::{GatheredSearch, Question};
+pub(super) use segments::list_segments;
+pub(super) use tail::{Doubles, FromNode, NodeTail};

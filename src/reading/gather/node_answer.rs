@@ -2,21 +2,17 @@
 
 use serde::Serialize;
 
-use super::asked_node::{AskedNode, Failure};
+use super::asked_node::{AskedNode, Failure, end_of};
 use crate::{
-    api::MissingNode,
+    api::{MissingNode, Posted},
     cluster::{ClientError, PartLines},
     query_log::SearchOutcome,
-    reading::outcome::{Outcome, RECORDS},
 };
 
 /// A call to another node, whose answer can be continued behind each row.
 pub(super) trait Resumable {
-    type Request: Serialize;
+    type Request: Posted + Serialize;
     type Row;
-    const PATH: &'static str;
-    /// Whether the request is sent as a body.
-    const BY_BODY: bool;
 
     /// What is asked for next.
     fn request(&self) -> &Self::Request;
@@ -116,12 +112,7 @@ impl<C: Resumable> NodeAnswer<C> {
     /// The answer is complete. It may have had as many rows as it may have.
     fn end(&mut self) -> Result<Option<C::Row>, Failure> {
         let Some(lines) = self.lines.take() else { return Ok(None) };
-        let outcome = Outcome::of_trailers(|name| lines.trailer(name));
-        let sent = lines.trailer(RECORDS).and_then(|sent| sent.parse().ok());
-        let SearchOutcome { damaged, unreadable_segments } =
-            outcome.filter(|_| sent == Some(self.came)).ok_or(ClientError::Unreadable)?.passed_over;
-        self.passed_over.damaged += damaged;
-        self.passed_over.unreadable_segments += unreadable_segments;
+        self.passed_over += end_of(&lines, self.came)?;
         if self.call.limit().is_some_and(|limit| limit <= self.came) {
             self.reopen()
         } else {
@@ -136,7 +127,7 @@ impl<C: Resumable> NodeAnswer<C> {
 
     async fn open(&mut self) -> Result<(), Failure> {
         self.lines = None;
-        let lines = self.asked.lines(C::PATH, self.call.request(), C::BY_BODY).await?;
+        let lines = self.asked.lines_posted(self.call.request()).await?;
         (self.lines, self.came) = (Some(lines), 0);
         Ok(())
     }

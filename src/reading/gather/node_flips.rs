@@ -2,7 +2,7 @@
 
 use super::node_answer::{NodeAnswer, Resumable};
 use crate::{
-    api::{Call as _, FlipPart, FlipPartsRequest},
+    api::{FlipPart, FlipPartsRequest},
     handle::Handle,
     limits,
 };
@@ -27,9 +27,6 @@ impl FlipsCall {
 impl Resumable for FlipsCall {
     type Request = FlipPartsRequest;
     type Row = FlipPart;
-    const PATH: &'static str = FlipPartsRequest::PATH;
-    // It holds a handle.
-    const BY_BODY: bool = true;
 
     fn request(&self) -> &FlipPartsRequest {
         &self.request

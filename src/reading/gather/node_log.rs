@@ -12,7 +12,7 @@ use super::{
     node_search::NodeSearch,
 };
 use crate::{
-    api::{Scope, SearchRequest},
+    api::{Paging, RecordFilter, SearchRequest},
     cluster::Others,
     query_log::{Cursor, Filter, LogRow, LostLog, Order, SearchOutcome},
     reading::call::Stop,
@@ -52,16 +52,11 @@ impl OtherLog {
     }
 
     fn request(&self, filter: &Filter) -> SearchRequest {
-        let mut request = SearchRequest::default();
-        request.filter.scope = Some(Scope::Node.code().to_owned());
-        request.filter.handle =
-            filter.handle.as_ref().map(|handle| handle.canonical().into_owned());
-        request.filter.kind = filter.kind.map(|kind| kind.code().to_owned());
-        request.filter.since = filter.since.map(|since| since.to_string());
-        request.filter.until = filter.until.map(|until| until.to_string());
-        request.filter.case = self.case.clone();
-        request.page.order = Some(Order::Asc.code().to_owned());
-        request
+        let handle = filter.handle.as_ref().map(|handle| handle.canonical().into_owned());
+        let of_handle = RecordFilter { handle, case: self.case.clone(), ..RecordFilter::default() };
+        let order = Some(Order::Asc.code().to_owned());
+        let page = Paging { order, ..Paging::default() };
+        SearchRequest { filter: of_handle.at_node(filter), page }
     }
 }
 
@@ -157,13 +152,8 @@ impl Iterator for OtherRows {
 
 impl NodeRows for OtherRows {
     fn outcome(&self) -> SearchOutcome {
-        let mut most = SearchOutcome::default();
-        for part in &self.parts {
-            let SearchOutcome { damaged, unreadable_segments } = part.rows.passed_over();
-            most.damaged = most.damaged.max(damaged);
-            most.unreadable_segments = most.unreadable_segments.max(unreadable_segments);
-        }
-        most
+        let outcomes = self.parts.iter().map(|part| part.rows.passed_over());
+        outcomes.fold(SearchOutcome::default(), SearchOutcome::max)
     }
 
     fn from_store(&self) -> Option<NodeFromStore> {

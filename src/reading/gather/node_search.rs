@@ -6,7 +6,7 @@ use super::{
     node_answer::{NodeAnswer, Resumable},
 };
 use crate::{
-    api::{Call as _, FoundRow, MissingNode, NodeFromStore, SearchRequest},
+    api::{FoundRow, MissingNode, NodeFromStore, SearchRequest},
     query_log::{Cursor, Filter, LogRow, LostLog, Order, SearchOutcome},
 };
 
@@ -68,12 +68,9 @@ impl NodeSearch {
 
     /// What could not be read.
     pub(super) fn passed_over(&self) -> SearchOutcome {
-        let of_node = self.answer.passed_over();
-        let of_copies = self.lost.as_ref().map(LostPart::passed_over).unwrap_or_default();
-        SearchOutcome {
-            damaged: of_node.damaged + of_copies.damaged,
-            unreadable_segments: of_node.unreadable_segments + of_copies.unreadable_segments,
-        }
+        let mut passed_over = self.answer.passed_over();
+        passed_over += self.lost.as_ref().map(LostPart::passed_over).unwrap_or_default();
+        passed_over
     }
 
     /// The next row; none if there is no more, or the node gives none.
@@ -109,8 +106,6 @@ impl SearchCall {
 impl Resumable for SearchCall {
     type Request = SearchRequest;
     type Row = (Cursor, LogRow);
-    const PATH: &'static str = SearchRequest::PATH;
-    const BY_BODY: bool = false;
 
     fn request(&self) -> &SearchRequest {
         &self.request

@@ -13,7 +13,7 @@ use super::{
     node_search::NodeSearch,
 };
 use crate::{
-    api::{ClusterPlace, FoundRow, Scope, SearchRequest},
+    api::{ClusterPlace, FoundRow, Paging, SearchRequest},
     clock::Timestamp,
     cluster::Others,
     limits,
@@ -105,7 +105,7 @@ impl GatheredSearch {
         let (mut passed_over, mut missing) = (SearchOutcome::default(), Vec::new());
         let mut from_store = Vec::new();
         for part in self.running.iter().flat_map(Merge::parts) {
-            let of_part = match &part.rows {
+            passed_over += match &part.rows {
                 NodeRows::Own(search) => search.outcome(),
                 NodeRows::Other(search) => {
                     missing.extend(search.missing());
@@ -114,8 +114,6 @@ impl GatheredSearch {
                 }
                 NodeRows::None => SearchOutcome::default(),
             };
-            passed_over.damaged += of_part.damaged;
-            passed_over.unreadable_segments += of_part.unreadable_segments;
         }
         Outcome::gathered(passed_over, missing, from_store)
     }
@@ -232,16 +230,12 @@ impl GatheredSearch {
     }
 
     fn request(&self, Window { filter, place }: Window, limit: Option<usize>) -> SearchRequest {
-        let mut request = self.question.request.clone();
-        request.filter.scope = Some(Scope::Node.code().to_owned());
-        // Spans would count from another now.
-        request.filter.since = filter.since.map(|since| since.to_string());
-        request.filter.until = filter.until.map(|until| until.to_string());
-        request.filter.kind = filter.kind.map(|kind| kind.code().to_owned());
-        request.page.order = Some(self.question.order.code().to_owned());
-        request.page.cursor = place.map(|place| place.to_string());
-        request.page.limit = limit.map(|limit| limit.to_string());
-        request
+        let page = Paging {
+            order: Some(self.question.order.code().to_owned()),
+            cursor: place.map(|place| place.to_string()),
+            limit: limit.map(|limit| limit.to_string()),
+        };
+        SearchRequest { filter: self.question.request.filter.at_node(&filter), page }
     }
 }
 

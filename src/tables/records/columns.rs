@@ -62,6 +62,9 @@ pub(super) const COLUMNS: [Column; 14] = [
     }),
 ];
 
+/// The last column of an export in a cluster: the node whose log has the record.
+pub(super) const NODE: ColumnHead = ColumnHead { name: "node", kind: Text, may_be_null: false };
+
 /// The names of the columns, in order.
 pub fn names() -> impl Iterator<Item = &'static str> {
     COLUMNS.iter().map(|column| column.head.name)

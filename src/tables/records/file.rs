@@ -3,13 +3,15 @@
 use std::path::Path;
 
 use clap::ValueEnum;
+use serde::Serialize;
 
-use super::columns::COLUMNS;
+use super::columns::{COLUMNS, NODE};
 use crate::{
     query_log::LogRow,
     tables::{
+        cell::Cell,
         output::{Recipients, Target},
-        table_file::{ExportError, TableFile, TableFormat},
+        table_file::{ExportError, OpenTarget, TableFile, TableFormat},
     },
 };
 
@@ -49,8 +51,19 @@ impl Format {
 /// A file being exported. It appears under its name only when [`ExportFile::finish`] has completed it; dropped before, it
 /// leaves nothing. Only its owner can read it (mode 0600). It does not expire.
 pub struct ExportFile {
-    rows: TableFile,
+    /// Until the first row, which tells whether there is a column for the node.
+    open: Option<OpenTarget>,
+    rows: Option<TableFile>,
+    format: Format,
     records: u64,
+}
+
+/// A line of an export in a cluster.
+#[derive(Serialize)]
+struct OfNode<'a> {
+    #[serde(flatten)]
+    row: &'a LogRow,
+    node: &'a str,
 }
 
 impl ExportFile {
@@ -60,18 +73,33 @@ impl ExportFile {
         format: Format,
         recipients: Option<&Recipients>,
     ) -> Result<Self, ExportError> {
-        let heads = COLUMNS.map(|column| column.head);
-        Ok(Self {
-            rows: TableFile::create(target, format.table(), &heads, recipients)?,
-            records: 0,
+        let open = Some(OpenTarget::open(target, recipients)?);
+        Ok(Self { open, rows: None, format, records: 0 })
+    }
+
+    /// Appends a row, with the name of its node in a cluster: of each row, or of none. After an error, drop the export.
+    ///
+    /// # Panics
+    /// Never: a row is made of texts and numbers, which have a JSON form, and a vector takes every byte.
+    pub fn write(&mut self, row: &LogRow, node: Option<&str>) -> Result<(), ExportError> {
+        self.begin(node.is_some())?;
+        self.records += 1;
+        let cells = COLUMNS.iter().map(|column| (column.cell)(row)).chain(node.map(Cell::Name));
+        let Some(rows) = &mut self.rows else { return Ok(()) };
+        rows.write(cells, |line| match node {
+            None => row.write_json(line),
+            Some(node) => serde_json::to_writer(line, &OfNode { row, node })
+                .expect("a row has a JSON form, and a vector takes it"),
         })
     }
 
-    /// Appends a row.
-    pub fn write(&mut self, row: &LogRow) -> Result<(), ExportError> {
-        self.records += 1;
-        let cells = COLUMNS.iter().map(|column| (column.cell)(row));
-        self.rows.write(cells, |line| row.write_json(line))
+    fn begin(&mut self, has_node: bool) -> Result<(), ExportError> {
+        if let Some(open) = self.open.take() {
+            let mut heads: Vec<_> = COLUMNS.into_iter().map(|column| column.head).collect();
+            heads.extend(has_node.then_some(NODE));
+            self.rows = Some(open.begin(self.format.table(), &heads)?);
+        }
+        Ok(())
     }
 
     /// Rows so far.
@@ -81,8 +109,9 @@ impl ExportFile {
 
     /// Writes what is left. Makes a file durable and gives it its name, replacing what has it. An export without rows is
     /// valid, too.
-    pub fn finish(self) -> Result<(), ExportError> {
-        self.rows.finish()
+    pub fn finish(mut self) -> Result<(), ExportError> {
+        self.begin(false)?;
+        self.rows.map_or(Ok(()), TableFile::finish)
     }
 }
 

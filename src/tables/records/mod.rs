@@ -13,6 +13,8 @@
 //! is null (empty in CSV). Parquet has the types that `docs/reference/records.md` lists. In CSV an instant is RFC 3339, and a
 //! handle is *guarded*. A test lists every field and compares all forms of a record with it (`tests/fields.rs`).
 //!
+//! In a cluster the node whose log has the record is one more column, the last.
+//!
 //! NDJSON has the very rows that the operators' API gives, in which a field that a record does not have may be absent.
 //!
 //! # CSV in spreadsheets

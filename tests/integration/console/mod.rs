@@ -108,6 +108,12 @@ async fn every_other_view_shows_what_the_api_says() {
 }
 
 #[tokio::test]
+async fn lists_of_a_cluster_show_the_nodes_and_warn_of_a_missing_one() {
+    let server = Server::start().await;
+    case("nodes", &server, of_today(&server).await).passes().await;
+}
+
+#[tokio::test]
 async fn texts_of_strangers_are_text_and_nothing_else() {
     let server = Server::start().await;
     let facts = hostile(&server).await;

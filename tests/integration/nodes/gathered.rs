@@ -202,6 +202,7 @@ async fn every_node_gives_the_same_rows_and_pages_are_the_whole_list() {
     good(&exported);
     let exported = lines(&String::from_utf8(exported.stdout).unwrap());
     assert_eq!(exported.len(), rows.len());
+    assert_eq!(lookups(&exported), lookups(&rows));
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ mod hour_keys;
 mod interrupted;
 mod joining;
 mod leaving;
+mod lists;
 mod lost;
 mod quotas;
 mod stored;

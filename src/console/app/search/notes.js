@@ -44,7 +44,7 @@ export function chips(rules, notes, onDrop) {
       ...rules.map((rule) => h("button", { class: "chip", type: "button", title: "Drop this rule", onclick: () => onDrop(rule) },
         `${rule.field} ${rule.keep ? "is" : "is not"} `, outside(rule.value), h("span", { class: "chip-drop", "aria-hidden": "true" }, "×"),
         h("span", { class: "visually-hidden" }, ", drop this rule")))),
-    ...notes.map((note) => h("p", { class: "note warning" }, note)),
+    ...warnings(notes),
   ];
 }
 
@@ -66,21 +66,27 @@ export function lacking(gone) {
 }
 
 /**
- * The records of an answer. The lines that name nodes go to `take`.
- * @param {AsyncIterable<(LogRecord | GoneNode)[]>} lines
+ * The rows of an answer. The lines that name nodes go to `take`.
+ * @template {object} T
+ * @param {AsyncIterable<(T | GoneNode)[]>} lines
  * @param {(node: GoneNode) => void} take
- * @returns {AsyncGenerator<LogRecord[], void, void>}
+ * @returns {AsyncGenerator<T[], void, void>}
  */
 export async function* recordsOf(lines, take) {
   for await (const batch of lines) {
     for (const line of batch) if (isGone(line)) take(line);
-    yield /** @type {LogRecord[]} */ (batch.filter((line) => !isGone(line)));
+    yield /** @type {T[]} */ (batch.filter((line) => !isGone(line)));
   }
 }
 
-/** @param {LogRecord | GoneNode} line @returns {line is GoneNode} */
+/** @param {object} line @returns {line is GoneNode} */
 function isGone(line) {
-  return ["missing", "from_store"].includes(/** @type {string} */ (line.kind));
+  return "kind" in line && ["missing", "from_store"].includes(/** @type {string} */ (line.kind));
+}
+
+/** What an answer lacks, as warnings. @param {readonly string[]} notes */
+export function warnings(notes) {
+  return notes.map((note) => h("p", { class: "note warning" }, note));
 }
 
 /**

@@ -4,12 +4,16 @@ import { commandWords } from "../command.js";
 import { h, outside, replace, seen } from "../dom.js";
 import { field, form } from "../field.js";
 import { counted, number, time } from "../format.js";
+import { ofEachNode } from "../nodes.js";
 import { Reading } from "../reading.js";
+import { lacking, recordsOf, warnings } from "../search/notes.js";
 import { plainTable, table } from "../table.js";
 
 /** @typedef {import("../types.js").Context} Context */
 /** @typedef {import("../types.js").Schemas["AuditEntry"]} Entry */
 /** @typedef {import("../types.js").Schemas["AuditVerification"]} Verification */
+/** @typedef {import("../types.js").Schemas["AuditVerificationAnswer"]} VerificationAnswer */
+/** @typedef {import("../search/notes.js").MissingNode} MissingNode */
 /** @typedef {import("../types.js").Schemas["NotedFilter"]} Noted */
 /** @typedef {{ since: string, until: string, operator: string }} Asked */
 
@@ -55,8 +59,8 @@ export function mount(root, ctx) {
     ctx.command(commandWords("audit verify", {}), true);
     return verifying.run(
       "Reading the chain of entries…",
-      (signal) => /** @type {Promise<Verification>} */ (ctx.api.get("/v1/audit/verify", {}, { signal })),
-      (report) => replace(verified, verdict(report)),
+      (signal) => /** @type {Promise<VerificationAnswer>} */ (ctx.api.get("/v1/audit/verify", {}, { signal })),
+      (report) => replace(verified, ...ofEachNode(report, verdict)),
     );
   };
   root.append(
@@ -85,6 +89,7 @@ export function mount(root, ctx) {
  * @typedef {object} Found
  * @property {Entry[]} newest the newest entries, oldest first
  * @property {number} total how many the server gave
+ * @property {string[]} lacks the nodes whose entries are missing, in sentences
  * @property {Map<string, { calls: number, records: number, refused: number, broken: number }>} operators
  */
 
@@ -97,11 +102,11 @@ export function mount(root, ctx) {
  */
 async function entries(ctx, question, signal) {
   const query = new URLSearchParams(Object.entries(question).filter(([, value]) => value !== ""));
-  /** @type {import("../api.js").Stream<Entry>} */
+  /** @type {import("../api.js").Stream<Entry | MissingNode>} */
   const stream = await ctx.api.lines(query.size > 0 ? `/v1/audit?${query}` : "/v1/audit", undefined, { signal });
   /** @type {Found} */
-  const found = { newest: [], total: 0, operators: new Map() };
-  for await (const batch of stream.rows) {
+  const found = { newest: [], total: 0, lacks: [], operators: new Map() };
+  for await (const batch of recordsOf(stream.rows, (node) => found.lacks.push(lacking(node)))) {
     found.total += batch.length;
     for (const entry of batch) {
       found.newest.push(entry);
@@ -129,9 +134,11 @@ function ownReading({ newest }, { until, operator }) {
 }
 
 /** @param {Found} found @param {Entry | undefined} own */
-function show({ newest, total, operators }, own) {
+function show({ newest, total, lacks, operators }, own) {
+  const notes = warnings(lacks);
+  if (total === 0 && lacks.length > 0) return notes;
   if (total === 0) return [h("section", { class: "card" }, h("p", { class: "lead" }, "No call matches."))];
-  return [byOperator(operators), narrowing(newest, total, own)];
+  return [...notes, byOperator(operators), narrowing(newest, total, own)];
 }
 
 /** @param {Found["operators"]} operators */
@@ -157,6 +164,7 @@ function narrowing(newest, total, own) {
   const call = choice("audit-call", "every call", calls);
   const named = choice("audit-case", "every case", cases);
   const refused = h("input", { type: "checkbox", id: "audit-refused" });
+  const hasNodes = newest.some((entry) => entry.node !== undefined);
   const body = h("tbody", {});
   const said = h("p", { class: "hint", role: "status" });
   const draw = () => {
@@ -164,7 +172,7 @@ function narrowing(newest, total, own) {
       (call.value === "" || entry.call === call.value) && (named.value === "" || entry.case === named.value) && (!refused.checked || entry.refused !== null);
     const matching = newest.filter(passes);
     const shown = matching.slice(-SHOWN_MAX).toReversed();
-    replace(body, ...shown.map((entry) => row(entry, entry === own)));
+    replace(body, ...shown.map((entry) => row(entry, entry === own, hasNodes)));
     const kept = newest.length < total ? ` of the newest ${number(newest.length)}` : "";
     replace(said, shown.length < matching.length
       ? `The newest ${number(shown.length)} of ${counted(matching.length, "call")}${kept} are shown.`
@@ -180,7 +188,7 @@ function narrowing(newest, total, own) {
       h("label", { class: "check", for: "audit-refused" }, refused, "Refused calls only")),
     said,
     h("div", { class: "scrolls", tabindex: 0, role: "region", "aria-label": "Calls" },
-      plainTable(["At (UTC)", "Operator", "Call", "#Records", "Case", "Filters"], body, "calls stack")));
+      plainTable(["At (UTC)", "Operator", "Call", "#Records", "Case", "Filters", ...(hasNodes ? ["Node"] : [])], body, "calls stack")));
 }
 
 /**
@@ -192,8 +200,8 @@ function choice(id, all, values) {
   return h("select", { id }, h("option", { value: "" }, all), ...values.map((value) => h("option", { value }, seen(value))));
 }
 
-/** @param {Entry} entry @param {boolean} isOwn */
-function row({ at, operator, call, records, case: named, filters, refused, whole, ended_at }, isOwn) {
+/** @param {Entry} entry @param {boolean} isOwn @param {boolean} hasNodes */
+function row({ at, operator, call, records, case: named, filters, refused, whole, ended_at, node }, isOwn, hasNodes) {
   const noted = Object.entries(filters);
   return h("tr", {},
     h("td", {}, time(at)),
@@ -206,7 +214,8 @@ function row({ at, operator, call, records, case: named, filters, refused, whole
       ended_at === null && h("span", { class: "hint block" }, isOwn ? "this reading" : "under way, or killed")),
     h("td", { "data-label": "Case" }, named === null ? h("span", { class: "soft" }, "–") : outside(named)),
     h("td", { "data-label": "Filters" }, noted.length === 0 ? h("span", { class: "soft" }, "everything")
-      : h("span", { class: "noted" }, ...noted.map(([name, filter]) => h("span", {}, h("span", { class: "soft" }, `${name} `), value(filter))))));
+      : h("span", { class: "noted" }, ...noted.map(([name, filter]) => h("span", {}, h("span", { class: "soft" }, `${name} `), value(filter))))),
+    hasNodes && h("td", { "data-label": "Node" }, node === undefined ? "–" : outside(node)));
 }
 
 /** @param {Noted} filter */

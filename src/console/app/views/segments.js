@@ -2,12 +2,17 @@
 
 import { commandWords } from "../command.js";
 import { BROKEN, days, hours, isBroken } from "../days.js";
-import { h, replace, seen } from "../dom.js";
+import { h, outside, replace, seen } from "../dom.js";
 import { bytes, counted, distance, number, span, time, utc } from "../format.js";
+import { ofEachNode } from "../nodes.js";
 import { Reading } from "../reading.js";
+import { lacking, recordsOf, warnings } from "../search/notes.js";
+import { table } from "../table.js";
 
 /** @typedef {import("../types.js").Context} Context */
 /** @typedef {import("../types.js").Schemas["LogVerification"]} Verification */
+/** @typedef {import("../types.js").Schemas["LogVerificationAnswer"]} VerificationAnswer */
+/** @typedef {import("../search/notes.js").MissingNode} MissingNode */
 /** @typedef {import("../types.js").Schemas["SegmentReport"]} SegmentReport */
 /** @typedef {import("../days.js").Segment} Segment */
 /** @typedef {import("../days.js").Part} Part */
@@ -45,9 +50,9 @@ export function mount(root, ctx) {
     ctx.command(commandWords("log segments", {}));
     return reading.run(
       "Listing segments…",
-      (signal) => /** @type {Promise<Segment[]>} */ (ctx.api.get("/v1/log/segments", {}, { signal })),
-      (segments) => {
-        replace(result, ...show(segments, ctx, ticks));
+      (signal) => list(ctx, signal),
+      ({ segments, lacks }) => {
+        replace(result, ...warnings(lacks), ...show(segments, lacks, ctx, ticks));
         ctx.say(counted(segments.length, "segment"));
       },
     );
@@ -56,8 +61,8 @@ export function mount(root, ctx) {
     ctx.command(commandWords("log verify", {}), true);
     return verifying.run(
       "Reading every segment. Over 30 days it takes a while…",
-      (signal) => /** @type {Promise<Verification>} */ (ctx.api.get("/v1/log/verify", {}, { signal })),
-      (report) => replace(verified, verdict(report)),
+      (signal) => /** @type {Promise<VerificationAnswer>} */ (ctx.api.get("/v1/log/verify", {}, { signal })),
+      (report) => replace(verified, ...ofEachNode(report, verdict)),
     );
   };
   root.append(
@@ -77,11 +82,27 @@ export function mount(root, ctx) {
 }
 
 /**
+ * The segments, in a cluster those of every node, and which nodes did not answer.
+ * @param {Context} ctx
+ * @param {AbortSignal} signal
+ */
+async function list(ctx, signal) {
+  /** @type {import("../api.js").Stream<Segment | MissingNode>} */
+  const stream = await ctx.api.lines("/v1/log/segments", undefined, { signal });
+  /** @type {{ segments: Segment[], lacks: string[] }} */
+  const found = { segments: [], lacks: [] };
+  for await (const batch of recordsOf(stream.rows, (node) => found.lacks.push(lacking(node)))) found.segments.push(...batch);
+  return found;
+}
+
+/**
  * @param {Segment[]} segments
+ * @param {readonly string[]} lacks
  * @param {Context} ctx
  * @param {Set<() => void>} ticks
  */
-function show(segments, ctx, ticks) {
+function show(segments, lacks, ctx, ticks) {
+  if (segments.length === 0 && lacks.length > 0) return [];
   if (segments.length === 0) return [h("section", { class: "card" }, h("p", { class: "lead" }, "The log has no segment yet."))];
   const all = days(segments, Date.now(), DAYS);
   const detail = h("section", { class: "card", "aria-live": "polite" });
@@ -97,6 +118,7 @@ function show(segments, ctx, ticks) {
   choose(first.from);
   return [
     totals(segments, ticks),
+    byNode(segments),
     h("section", { class: "card" }, h("h2", {}, "Records by day (UTC)"), chart, dayTable(all, choose)),
     detail,
   ];
@@ -118,6 +140,25 @@ function totals(segments, ticks) {
     figure("Oldest hour", distance(oldest), time(oldest)),
     figure("Next key destroyed", countdown(key, ticks), time(key)),
     figure("Unreadable", number(broken), broken === 0 ? "all segments can be read" : "verify the log; see the hours below"));
+}
+
+/**
+ * What each node of a cluster holds; nothing outside one.
+ * @param {readonly Segment[]} segments
+ */
+function byNode(segments) {
+  /** @type {Map<string, Segment[]>} */
+  const nodes = new Map();
+  for (const segment of segments) {
+    if (segment.node !== undefined) nodes.set(segment.node, [...(nodes.get(segment.node) ?? []), segment]);
+  }
+  if (nodes.size === 0) return "";
+  const rows = [...nodes].map(([node, own]) => h("tr", {},
+    h("th", { scope: "row" }, outside(node)),
+    ...[own.length, own.reduce((sum, segment) => sum + segment.records, 0)].map((n) => h("td", { class: "number" }, number(n))),
+    h("td", { class: "number" }, bytes(own.reduce((sum, segment) => sum + segment.bytes, 0)))));
+  return h("section", { class: "card" }, h("h2", {}, "By node"),
+    table("Segments by node", ["Node", "#Segments", "#Records", "#On disk"], rows));
 }
 
 /**

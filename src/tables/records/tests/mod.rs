@@ -93,7 +93,7 @@ fn rows(count: u64) -> Vec<LogRow> {
 fn write(path: &Path, rows: &[LogRow], recipients: Option<&Recipients>) {
     let (target, format) = (Target::File(path.to_owned()), Format::of(path).unwrap());
     let mut file = ExportFile::create(&target, format, recipients).unwrap();
-    rows.iter().for_each(|row| file.write(row).unwrap());
+    rows.iter().for_each(|row| file.write(row, None).unwrap());
     assert_eq!(file.records(), rows.len() as u64);
     assert!(!path.exists());
     file.finish().unwrap();
@@ -230,12 +230,34 @@ fn a_wrong_recipient_is_named_by_its_place_and_a_secret_is_not_quoted() {
 }
 
 #[test]
+fn in_a_cluster_the_node_is_the_last_column() {
+    let folder = tempfile::tempdir().unwrap();
+    for (format, head, row) in
+        [(Format::Csv, "count,node\r\n", ",b\r\n"), (Format::Ndjson, "", "\"node\":\"b\"}\n")]
+    {
+        let path = folder.path().join("log");
+        let mut file = ExportFile::create(&Target::File(path.clone()), format, None).unwrap();
+        file.write(&lookup(1, None), Some("b")).unwrap();
+        file.finish().unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains(head) && text.ends_with(row), "{text}");
+    }
+    let path = folder.path().join("log.parquet");
+    let mut file = ExportFile::create(&Target::File(path.clone()), Format::Parquet, None).unwrap();
+    rows(9).iter().for_each(|row| file.write(row, Some("b")).unwrap());
+    file.finish().unwrap();
+    let read = SerializedFileReader::new(File::open(&path).unwrap()).unwrap();
+    let rows = read.get_row_iter(None).unwrap().map(|row| row.unwrap().to_string());
+    assert!(rows.into_iter().all(|row| row.ends_with("node: \"b\"}")));
+}
+
+#[test]
 fn an_export_that_is_dropped_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
     for format in [Format::Parquet, Format::Csv, Format::Ndjson] {
         let target = Target::File(folder.path().join("log"));
         let mut file = ExportFile::create(&target, format, None).unwrap();
-        rows(200).iter().for_each(|row| file.write(row).unwrap());
+        rows(200).iter().for_each(|row| file.write(row, None).unwrap());
         drop(file);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
