@@ -83,7 +83,7 @@ impl<'a> Parts<'a> {
             let SearchOutcome { damaged, unreadable_segments } = rows.outcome();
             self.outcome.damaged += damaged;
             self.outcome.unreadable_segments += unreadable_segments;
-            add(&mut self.from_store, rows.from_store());
+            add(&mut self.from_store, rows.in_store());
         }
     }
 }

@@ -98,7 +98,7 @@ impl GatheredExport {
         }
         found.add(part.passed_over());
         found.missing.extend(part.missing());
-        found.from_store.extend(part.from_store());
+        found.from_store.extend(part.in_store());
         !stop()
     }
 

@@ -84,7 +84,8 @@ impl NodeLog for OtherLog {
             .zip(&filters)
             .map(|(search, filter)| search.begin(self.request(filter), filter.clone()));
         self.asked.wait(join_all(begun));
-        let rows = OtherRows::new(searches.into_iter().map(NodePart::Asked));
+        let rows =
+            OtherRows::new(searches.into_iter().map(|search| NodePart::Asked(Box::new(search))));
         let mut parts = rows.parts.iter();
         *self.gone.borrow_mut() = parts.find_map(|part| match &part.rows {
             NodePart::Asked(search) => search.gone().map(str::to_owned),
@@ -102,7 +103,7 @@ impl NodeLog for RemovedLog {
     fn rows(&self, filters: Vec<Filter>, _: &IsOver) -> Box<dyn NodeRows> {
         let part = |filter: &Filter| {
             let read = |log: &LostLog, stop| log.search(filter, Order::Asc, None, stop);
-            NodePart::Lost(LostPart::new(self.node.clone(), read, &self.stop))
+            NodePart::Lost(Box::new(LostPart::new(self.node.clone(), read, &self.stop)))
         };
         Box::new(OtherRows::new(filters.iter().map(part)))
     }
@@ -175,8 +176,8 @@ impl NodeRows for OtherRows {
         most
     }
 
-    fn from_store(&self) -> Option<NodeFromStore> {
-        let mut parts = self.parts.iter().filter_map(|part| part.rows.from_store());
+    fn in_store(&self) -> Option<NodeFromStore> {
+        let mut parts = self.parts.iter().filter_map(|part| part.rows.in_store());
         let mut all = parts.next()?;
         parts.for_each(|part| all.add(part));
         Some(all)

@@ -98,7 +98,7 @@ impl GatheredSearch {
                 SearchPart::Own(search) => search.outcome(),
                 SearchPart::Other(search) => {
                     missing.extend(search.missing());
-                    from_store.extend(search.from_store());
+                    from_store.extend(search.in_store());
                     search.passed_over()
                 }
             };
@@ -197,10 +197,10 @@ impl GatheredSearch {
         self.runtime.block_on(join_all(begun));
         let mut parts: Vec<_> = others
             .into_iter()
-            .map(|(node, search)| (node, NodePart::Asked(search)))
+            .map(|(node, search)| (node, NodePart::Asked(Box::new(search))))
             .chain(removed.iter().map(|(node, lost)| {
                 let window = window(*node).unwrap_or_else(Window::empty);
-                (*node, NodePart::Lost(self.lost_part(lost, window)))
+                (*node, NodePart::Lost(Box::new(self.lost_part(lost, window))))
             }))
             .map(|(node, part)| (node, SearchPart::Other(Box::new(part))))
             .collect();
