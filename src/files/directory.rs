@@ -28,11 +28,6 @@ pub fn names(path: &Path) -> io::Result<Vec<OsString>> {
     fs::read_dir(path)?.map(|entry| Ok(entry?.file_name())).collect()
 }
 
-/// Removes a directory with all that is in it. No error if there is none.
-pub fn remove_tree(path: &Path) -> io::Result<()> {
-    super::if_exists(fs::remove_dir_all(path)).map(drop)
-}
-
 /// Bytes of the disk that a directory lies on.
 #[derive(Clone, Copy, Debug)]
 pub struct Space {

@@ -30,13 +30,13 @@ pub use atomic::{
     AtomicFile, discard_secret, remove_leftovers, replace, replace_secret, unfinished_name,
 };
 pub use data_directory::{DataDirectory, DataDirectoryError};
-pub use directory::{Space, create_dir, names, parent, remove_tree, space_of, sync_dir};
+pub use directory::{Space, create_dir, names, parent, space_of, sync_dir};
 pub use disk::{Disk, DiskFile, OsDisk, SharedDisk};
 pub use lock::{FileLock, LOCK_FILE_NAME, LockError};
 pub use open::{
     AsyncFile, File, FileStamp, append_private, create, if_exists, mode_if_open_to_others, open,
     open_or_create, read, read_exact_at, read_small, read_text, read_text_up_to, read_up_to,
-    remove_empty_dir, remove_if_exists, share_file_system,
+    remove_empty_dir, remove_if_exists, remove_tree, share_file_system,
 };
 pub use process::ProcessFigures;
 pub use reserve::{Reserve, ReservedDisk};

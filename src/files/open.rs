@@ -158,6 +158,11 @@ pub fn remove_if_exists(path: &Path) -> io::Result<()> {
     if_exists(fs::remove_file(path)).map(drop)
 }
 
+/// Removes a directory with all that is in it. No error if there is none.
+pub fn remove_tree(path: &Path) -> io::Result<()> {
+    if_exists(fs::remove_dir_all(path)).map(drop)
+}
+
 /// Removes a directory if it exists; an error if something is in it. Not durable before its parent is synced.
 pub fn remove_empty_dir(path: &Path) -> io::Result<()> {
     if_exists(fs::remove_dir(path)).map(drop)

@@ -124,7 +124,12 @@ impl FaultyStore {
 
     /// Creates or replaces an object, as somebody else might.
     pub(crate) fn plant(&self, name: &str, content: &'static [u8]) {
-        let (at, content) = (Path::from(name), Bytes::from_static(content));
+        self.replace(name, Bytes::from_static(content));
+    }
+
+    /// The same with bytes that are made.
+    pub(crate) fn replace(&self, name: &str, content: Bytes) {
+        let at = Path::from(name);
         let put = self.inner.put(&at, content.into());
         drop(futures_util::FutureExt::now_or_never(put).expect("memory does not wait").unwrap());
     }

@@ -28,6 +28,9 @@ pub fn copy_options(
     data: &Path,
     may_copy: MayCopy,
 ) -> anyhow::Result<Option<CopyOptions>> {
+    if !config.store.is_on() {
+        return Ok(None);
+    }
     Ok(CopyOptions::of(config, StoreNames::read(data)?.in_order(), may_copy))
 }
 

@@ -70,7 +70,7 @@ pub trait NodeRows: Iterator<Item = Result<LogRow, NodeLogError>> {
     fn outcome(&self) -> SearchOutcome;
 
     /// The node, if the rows come from its copies in the object store.
-    fn from_store(&self) -> Option<NodeFromStore> {
+    fn in_store(&self) -> Option<NodeFromStore> {
         None
     }
 }

@@ -85,7 +85,7 @@ impl<'a> Parts<'a> {
     fn close(&mut self) {
         if let Some(rows) = self.open.take() {
             self.outcome += rows.outcome();
-            add(&mut self.from_store, rows.from_store());
+            add(&mut self.from_store, rows.in_store());
         }
     }
 

@@ -48,6 +48,12 @@ impl Fetch {
             report.add(reader.fetch_copies(&objects, name, &OsDisk::shared())?);
         }
         print(&report);
+        if report == FetchReport::default() {
+            let folders = [vec![options.node], options.former].concat().join(", ");
+            bail!(
+                "the object store has nothing in {folders} that has not expired; keys/store.names lists the folders of this server"
+            );
+        }
         if !report.lost.is_empty() {
             bail!("not everything could be fetched");
         }

@@ -38,7 +38,6 @@ const NDJSON: &str = "application/x-ndjson";
 const RECORDS: HeaderName = HeaderName::from_static(reading::RECORDS);
 const DAMAGED: HeaderName = HeaderName::from_static(reading::DAMAGED);
 const UNREADABLE_SEGMENTS: HeaderName = HeaderName::from_static(reading::UNREADABLE_SEGMENTS);
-pub(super) const MISSING: HeaderName = HeaderName::from_static(reading::MISSING);
 const TRAILERS: HeaderValue =
     HeaderValue::from_static("dispatchd-records, dispatchd-damaged, dispatchd-unreadable-segments");
 /// Those of an answer over all nodes of a cluster.

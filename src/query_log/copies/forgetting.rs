@@ -152,7 +152,11 @@ impl Copies {
         let own = listing.own.iter().flat_map(|(file, extents)| {
             extents.each().map(|(offset, _)| (file.object(node, offset), true))
         });
-        for (name, is_own) in own.chain(listing.others.into_iter().map(|name| (name, false))) {
+        let others = listing.others.into_iter().map(|name| {
+            let is_own = self.options.former.contains(&name.node);
+            (name, is_own)
+        });
+        for (name, is_own) in own.chain(others) {
             objects += 1;
             let hour = name.file.id.hour;
             let is_over = if is_own { is_due(hour) } else { is_due_elsewhere(hour) };

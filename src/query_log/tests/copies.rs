@@ -228,6 +228,31 @@ fn the_copies_of_a_conflict_go_with_their_hour_also_right_after_a_listing() {
 }
 
 #[test]
+fn a_conflict_that_no_listing_has_shown_goes_with_its_hour_too() {
+    let copied = Copied::new();
+    let log = copied.open();
+    put(&log, &lookup(1));
+    copy(&log);
+    let (first, content) =
+        copied.store.contents().into_iter().find(|(name, _)| name.contains(".frames/")).unwrap();
+    let next = first.replace("/000000000000", &format!("/{:012}", content.len()));
+    copied.advance(59 * 60);
+    put(&log, &lookup(2));
+    copied.may_copy.store(false, Ordering::SeqCst);
+    copied.advance(6 * 60);
+    // It lists the store, and the next time is an hour later.
+    copy(&log);
+    copied.store.plant(&next, b"other");
+    copied.may_copy.store(true, Ordering::SeqCst);
+    copied.advance(60);
+    assert_eq!(copy(&log).conflicts, 1);
+    copied.advance(55 * 60);
+    assert_eq!(log.tick().hours_destroyed, 1);
+    copy(&log);
+    assert_eq!(copied.store.contents().len(), 1, "{:?}", copied.store.contents().keys());
+}
+
+#[test]
 fn what_was_copied_under_a_former_name_goes_with_its_hour() {
     let copied = Copied::new();
     let log = copied.open();

@@ -134,6 +134,22 @@ fn a_copy_that_was_changed_is_not_used() {
 }
 
 #[test]
+fn a_copy_of_which_a_frame_is_damaged_is_not_used() {
+    let (copied, log) = filled();
+    let keyring = log.keyring();
+    log.abandon();
+    let contents = copied.store.contents();
+    let (name, content) = contents.iter().filter(|it| it.0.contains(".frames/")).nth(3).unwrap();
+    let mut changed = content.to_vec();
+    *changed.last_mut().unwrap() ^= 1;
+    copied.store.replace(name, changed.into());
+    fs::remove_file(only(&copied, "frames")).unwrap();
+    let (report, found) = fetch(&copied, &keyring);
+    assert!(report.lost.len() == 1 && report.fetched.is_empty(), "{report:?}");
+    assert_eq!(found, (0..100).collect::<Vec<_>>());
+}
+
+#[test]
 fn without_its_key_a_copy_is_left_alone() {
     let (copied, log) = filled();
     let hour = *log.keyring().hours().first().unwrap();

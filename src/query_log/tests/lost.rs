@@ -365,6 +365,48 @@ fn a_segment_is_missed_by_its_number_and_by_the_one_that_was_sealed_after_it() {
 }
 
 #[test]
+fn what_is_missing_of_files_that_were_never_sealed_is_named() {
+    let copied = copied();
+    let mut log = copied.open();
+    // Three files of one hour, and one of the next.
+    for n in 0..40 {
+        if n == 10 || n == 20 {
+            log.close();
+            drop(log);
+            log = copied.open();
+        }
+        if n == 30 {
+            copied.bench.clock.advance(HOUR);
+            log.tick();
+        }
+        put(&log, &lookup(n));
+        assert!(copy(&log).lag.is_zero());
+    }
+    let keyring = log.keyring();
+    log.abandon();
+    let read_without = |objects: &[String]| {
+        let contents = copied.store.contents();
+        copied.store.objects().delete(objects).unwrap();
+        let read = Lost::of(&copied, Arc::clone(&keyring)).all();
+        objects.iter().for_each(|name| copied.store.replace(name, contents[name].clone()));
+        read
+    };
+    assert!(read_without(&[]).is_whole());
+    let read = read_without(&objects_of(&copied, "/000002-"));
+    assert_eq!((read.found.len(), read.outcome.unreadable_segments), (30, 1));
+    assert!(read.gaps.len() == 1 && read.gaps[0].ends_with("-000002"), "{:?}", read.gaps);
+    // The end of a file that another one follows.
+    let third = objects_of(&copied, "/000003-");
+    let read = read_without(&third[third.len() - 2..]);
+    assert!(read.gaps.len() == 1 && read.gaps[0].ends_with("-000003"), "{:?}", read.gaps);
+    assert!(read.outcome.damaged > 0 && read.found.len() < 40);
+    // The end of the newest file was never copied, as far as anybody knows.
+    let newest = objects_of(&copied, "/000001-");
+    let read = read_without(&newest[newest.len() - 2..]);
+    assert_eq!((read.is_whole(), read.found.len()), (true, 38));
+}
+
+#[test]
 fn without_a_key_an_hour_is_named_until_it_has_expired_and_then_nothing_is_left() {
     let (copied, log) = three_hours();
     let keyring = log.keyring();

@@ -12,7 +12,10 @@ use super::{
     search::{GatheredSearch, Question},
 };
 use crate::{
-    api::{Fields, FoundRow, MissingNode, NodeFromStore, Paging, Posted as _, RecordFilter, SearchRequest},
+    api::{
+        Fields, FoundRow, MissingNode, NodeFromStore, Paging, Posted as _, RecordFilter,
+        SearchRequest,
+    },
     cluster::Others,
     query_log::{Filter, Kind, LogReader, LostLog, Order, SearchOutcome},
     reading::{call::Stop, outcome::Outcome, records::ReadingError},
@@ -94,7 +97,7 @@ impl GatheredExport {
         }
         found.passed_over += part.passed_over();
         found.missing.extend(part.missing());
-        found.from_store.extend(part.from_store());
+        found.from_store.extend(part.in_store());
         !stop()
     }
 

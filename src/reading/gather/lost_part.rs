@@ -96,7 +96,7 @@ impl LostPart {
     }
 
     /// The node, and how far its rows reach. None if they are [`Self::missing`].
-    pub(super) fn from_store(&self) -> Option<NodeFromStore> {
+    pub(super) fn in_store(&self) -> Option<NodeFromStore> {
         let rows = self.rows.as_ref().filter(|_| self.failed.is_none())?;
         let LostNode { name, why, .. } = &self.node;
         let mut gaps = rows.gaps();

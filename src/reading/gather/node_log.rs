@@ -76,7 +76,8 @@ impl NodeLog for OtherLog {
         let mut searches: Vec<_> = filters.iter().map(search).collect();
         let begun = searches.iter_mut().map(NodeSearch::begin);
         self.asked.wait(join_all(begun));
-        let rows = OtherRows::new(searches.into_iter().map(NodePart::Asked));
+        let rows =
+            OtherRows::new(searches.into_iter().map(|search| NodePart::Asked(Box::new(search))));
         let mut parts = rows.parts.iter();
         *self.gone.borrow_mut() = parts.find_map(|part| match &part.rows {
             NodePart::Asked(search) => search.gone().map(str::to_owned),
@@ -94,7 +95,7 @@ impl NodeLog for RemovedLog {
     fn rows(&self, filters: Vec<Filter>, _: &IsOver) -> Box<dyn NodeRows> {
         let part = |filter: &Filter| {
             let read = |log: &LostLog, stop| log.search(filter, Order::Asc, None, stop);
-            NodePart::Lost(LostPart::new(self.node.clone(), read, &self.stop))
+            NodePart::Lost(Box::new(LostPart::new(self.node.clone(), read, &self.stop)))
         };
         Box::new(OtherRows::new(filters.iter().map(part)))
     }
@@ -156,8 +157,8 @@ impl NodeRows for OtherRows {
         outcomes.fold(SearchOutcome::default(), SearchOutcome::max)
     }
 
-    fn from_store(&self) -> Option<NodeFromStore> {
-        let mut parts = self.parts.iter().filter_map(|part| part.rows.from_store());
+    fn in_store(&self) -> Option<NodeFromStore> {
+        let mut parts = self.parts.iter().filter_map(|part| part.rows.in_store());
         let mut all = parts.next()?;
         parts.for_each(|part| all.add(part));
         Some(all)

@@ -9,9 +9,9 @@ use crate::{
 /// The rows of another node.
 pub(super) enum NodePart {
     /// Of a member, which is asked.
-    Asked(NodeSearch),
+    Asked(Box<NodeSearch>),
     /// Of a node that was removed.
-    Lost(LostPart),
+    Lost(Box<LostPart>),
 }
 
 impl NodePart {
@@ -40,10 +40,10 @@ impl NodePart {
     }
 
     /// The node, if its rows come from its copies.
-    pub(super) fn from_store(&self) -> Option<NodeFromStore> {
+    pub(super) fn in_store(&self) -> Option<NodeFromStore> {
         match self {
-            Self::Asked(search) => search.from_store(),
-            Self::Lost(part) => part.from_store(),
+            Self::Asked(search) => search.in_store(),
+            Self::Lost(part) => part.in_store(),
         }
     }
 }

@@ -62,8 +62,8 @@ impl NodeSearch {
     }
 
     /// The node, if its copies are read.
-    pub(super) fn from_store(&self) -> Option<NodeFromStore> {
-        self.lost.as_ref().and_then(LostPart::from_store)
+    pub(super) fn in_store(&self) -> Option<NodeFromStore> {
+        self.lost.as_ref().and_then(LostPart::in_store)
     }
 
     /// What could not be read.

@@ -57,7 +57,7 @@ struct SearchPart {
 
 enum NodeRows {
     Own(Box<Search>),
-    Other(Box<NodePart>),
+    Other(NodePart),
     /// It is not asked.
     None,
 }
@@ -109,7 +109,7 @@ impl GatheredSearch {
                 NodeRows::Own(search) => search.outcome(),
                 NodeRows::Other(search) => {
                     missing.extend(search.missing());
-                    from_store.extend(search.from_store());
+                    from_store.extend(search.in_store());
                     search.passed_over()
                 }
                 NodeRows::None => SearchOutcome::default(),
@@ -202,14 +202,15 @@ impl GatheredSearch {
         let mut searches: Vec<_> = asked.iter().map(search).collect();
         let begun = searches.iter_mut().flatten().map(NodeSearch::begin);
         self.runtime.block_on(join_all(begun));
-        let other = |part: Option<NodePart>| {
-            part.map_or(NodeRows::None, |part| NodeRows::Other(Box::new(part)))
-        };
+        let other = |part: Option<NodePart>| part.map_or(NodeRows::None, NodeRows::Other);
         let numbers = asked.iter().map(|asked| asked.member.node.0);
-        let of_members = searches.into_iter().map(|search| other(search.map(NodePart::Asked)));
+        let of_members = searches
+            .into_iter()
+            .map(|search| other(search.map(|search| NodePart::Asked(Box::new(search)))));
         let mut parts: Vec<_> = numbers.zip(of_members).collect();
         parts.extend(removed.iter().map(|(node, lost)| {
-            let part = window(*node).map(|window| NodePart::Lost(self.lost_part(lost, window)));
+            let part =
+                window(*node).map(|window| NodePart::Lost(Box::new(self.lost_part(lost, window))));
             (*node, other(part))
         }));
         let own_rows = window(own).map_or(NodeRows::None, |Window { filter, place }| {

@@ -54,7 +54,8 @@ impl Copied {
     }
 
     fn ask(&self, node: usize, query: &str) -> RequestBuilder {
-        self.trio.nodes[node].operator(&self.token, &format!("/v1/log?limit=1000&{query}"))
+        let limit = if query.contains("limit=") { "" } else { "limit=1000&" };
+        self.trio.nodes[node].operator(&self.token, &format!("/v1/log?{limit}{query}"))
     }
 
     async fn page(&self, node: usize, query: &str) -> Value {
@@ -172,6 +173,26 @@ async fn a_burned_machine_is_read_from_the_store_and_named_with_its_reach() {
     copied.trio.nodes[0].route(&copied.ann, HANDLE).await;
     assert!(copied.trio.nodes[0].stop().await.success());
     assert_eq!(copied.fetched(0), 0);
+}
+
+#[tokio::test]
+async fn a_node_that_is_alone_copies_its_log() {
+    let folder = TempDir::new().unwrap();
+    let store = folder.path().join("store");
+    fs::create_dir(&store).unwrap();
+    let url = format!("file://{}", store.display());
+    let trio = Trio::begin_with(&[("LOG__STORE__URL", &*url), ("LOG__COPY_INTERVAL", "1s")]).await;
+    let alone = &trio.nodes[0];
+    let ann = alone.sign_up().await;
+    alone.route(&ann, HANDLE).await;
+    until_copied(alone).await;
+    let mut folders = fs::read_dir(&store).unwrap().map(|it| it.unwrap().file_name());
+    let name = folders.next().unwrap().into_string().unwrap();
+    assert!(name.starts_with("a-") && folders.next().is_none(), "{name}");
+    let hours = fs::read_dir(store.join(&name)).unwrap();
+    assert!(hours.count() > 1, "the check of the store, and an hour");
+    let names = fs::read_to_string(alone.data.join("keys/store.names")).unwrap();
+    assert_eq!(names, format!("{name}\n"));
 }
 
 #[tokio::test]
