@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use super::{
     keyrings::{Giver, MemberKeyrings},
     messages::{HourKeysAnswer, HourKeysRequest, SealedHourKey},
-    proofs::{ProofOf, Proven},
+    proof::{ProofOf, Proven},
     ranges::HourRanges,
 };
 use crate::{

@@ -17,7 +17,7 @@
 //!   is dated by its start in whole hours: one that the owner's corrected clock began at 10:20 is destroyed 20 minutes early, never late.
 //! - **Two nodes whose clocks differ by more than [`CLUSTER_HOUR_KEY_CLOCK_MAX`](crate::limits::CLUSTER_HOUR_KEY_CLOCK_MAX)** take no
 //!   keys from each other: nobody could say when the hour was.
-//! - **What a caller says it holds is durable there, and it proves that the key is the right one** ([`proofs`]). So
+//! - **What a caller says it holds is durable there, and it proves that the key is the right one** ([`proof`]). So
 //!   [`HourKeys::is_held_elsewhere`] is true only of keys that survive this machine.
 //! - **A node has the last word on its own hours.** A member could give a false key of a third node's hour. That node sees that the proof is
 //!   wrong and sends its key, which replaces what others gave. If it was lost before, a false key stays where it is. Those who have
@@ -27,7 +27,7 @@ mod exchange;
 mod holder;
 mod keyrings;
 mod messages;
-mod proofs;
+mod proof;
 mod ranges;
 #[cfg(test)]
 mod tests;

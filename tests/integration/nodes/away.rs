@@ -109,9 +109,9 @@ async fn after_a_month_it_takes_the_state_of_another_one_and_forgets_what_is_old
     let settings = [("LOG__STORE__URL", &*url), ("LOG__COPY_INTERVAL", "1s")];
     let mut days = Days::start_with(&settings).await;
     let reader = days.trio.nodes[0].operator_token("rea", "reader");
+    days.trio.nodes[0].sign_up().await;
+    until_copied(&days.trio.nodes.iter().collect::<Vec<_>>()).await;
     let old = leaves(&mut days).await;
-    // Its stop copies what is left.
-    until_copied(&[&days.trio.nodes[0], &days.trio.nodes[1]]).await;
     let copies = store.names();
     let name = Identity::read(&days.trio.nodes[C].data).unwrap().unwrap().store_name();
     assert!(copies.iter().any(|copy| copy.starts_with(&name)), "{copies:?}");

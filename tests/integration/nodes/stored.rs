@@ -86,7 +86,8 @@ impl Stored {
     /// The same with one key, tried at every hour.
     pub(super) fn opened_by(&self, owner: &Server, key: &[u8; 32], now: Timestamp) -> usize {
         let folder = TempDir::new().unwrap();
-        let keyring = Keyring::open(OsDisk::shared(), KeyFiles::new(folder.path(), None), false);
+        let files = KeyFiles::new(&folder.path().join("keys"), None);
+        let keyring = Keyring::open(OsDisk::shared(), files, false);
         let keyring = keyring.unwrap();
         keyring.put(self.hours().into_iter().map(|hour| (hour, HourKey::of(key)))).unwrap();
         self.opened(owner, keyring, now)
