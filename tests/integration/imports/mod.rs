@@ -174,6 +174,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "query_log",
             "registry",
             "timeline",
+            "vocabulary",
         ],
     ),
     (

@@ -248,8 +248,8 @@ proptest! {
     fn flips_over_the_parts_are_those_of_one_log_with_all_rows((offsets, steps) in history(), budget in 0..3_000usize) {
         let (world, query) = (World::lived(offsets, &steps), FlipQuery::default());
         let (flips, ..) = model(&world.aligned(), &query);
-        for own in 0..NODES {
-            prop_assert_eq!(&world.counted(own, budget, &query), &flips, "asked at {}", NAMES[own]);
+        for (own, name) in NAMES.iter().enumerate() {
+            prop_assert_eq!(&world.counted(own, budget, &query), &flips, "asked at {}", name);
         }
     }
 
@@ -260,8 +260,8 @@ proptest! {
         let steps: Vec<_> = steps.into_iter().filter(is_of_a).collect();
         let (world, query) = (World::lived(offsets, &steps), FlipQuery::default());
         let alone = world.nodes[0].log.reader().flips(&query, &|| false).unwrap().flips;
-        for own in 0..NODES {
-            prop_assert_eq!(&world.counted(own, budget, &query), &alone, "asked at {}", NAMES[own]);
+        for (own, name) in NAMES.iter().enumerate() {
+            prop_assert_eq!(&world.counted(own, budget, &query), &alone, "asked at {}", name);
         }
     }
 }

@@ -11,11 +11,17 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, Uri, header},
     response::Response,
 };
-use futures_util::{Stream, StreamExt as _, stream};
+use futures_util::{
+    StreamExt as _,
+    stream::{self, BoxStream},
+};
 use http_body::Frame;
 use http_body_util::StreamBody;
 use tempfile::TempDir;
-use tokio::{runtime::Handle as Runtime, task::spawn_blocking};
+use tokio::{
+    runtime::Handle as Runtime,
+    task::{spawn_blocking, yield_now},
+};
 
 use crate::{
     api::{FlipPart, FlipReport, FoundRow, MissingNode, SearchRequest},
@@ -63,7 +69,7 @@ impl Said {
         Self::Lines(lines, sent)
     }
 
-    fn frames(self) -> Box<dyn Stream<Item = Result<Frame<Bytes>, &'static str>> + Send + Unpin> {
+    fn frames(self) -> BoxStream<'static, Result<Frame<Bytes>, &'static str>> {
         let data = |text: String| Ok(Frame::data(Bytes::from(text)));
         let text = |lines: Vec<String>| lines.iter().map(|line| format!("{line}\n")).collect();
         match self {
@@ -73,18 +79,25 @@ impl Said {
                     (HeaderName::from_static(name), HeaderValue::from(number))
                 });
                 let end = Ok(Frame::trailers(HeaderMap::from_iter(trailers)));
-                Box::new(stream::iter([data(text(lines)), end]))
+                stream::iter([data(text(lines)), end]).boxed()
             }
-            Self::NoTrailers(lines) => Box::new(stream::iter([data(text(lines))])),
-            Self::Broken(lines) => Box::new(stream::iter([data(text(lines)), Err("it breaks")])),
-            Self::Endless(text) => Box::new(stream::repeat(text).map(data)),
+            Self::NoTrailers(lines) => stream::iter([data(text(lines))]).boxed(),
+            Self::Broken(lines) => {
+                // The lines are sent before.
+                let end = async {
+                    yield_now().await;
+                    Err("it breaks")
+                };
+                stream::iter([data(text(lines))]).chain(stream::once(end)).boxed()
+            }
+            Self::Endless(text) => stream::repeat(text).map(data).boxed(),
             Self::EndlessParts(part) => {
                 let line = move |number: u64| {
                     let handle = nth_handle(number);
                     let line = serde_json::to_string(&FlipPart { handle, ..part.clone() });
                     data(line.unwrap() + "\n")
                 };
-                Box::new(stream::iter(0..).map(line))
+                stream::iter(0..).map(line).boxed()
             }
         }
     }
