@@ -12,6 +12,7 @@ const DAY = 24 * HOUR;
  * @property {number} records
  * @property {number} bytes
  * @property {string} expires_at
+ * @property {string} [node] the name of its node, in a cluster
  */
 /**
  * @typedef {object} Part an hour or a day of the log

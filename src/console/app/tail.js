@@ -102,8 +102,8 @@ function line(record, ctx) {
 }
 
 /** @param {LogRecord | NodeNote} told @returns {told is NodeNote} */
-function isNote({ kind }) {
-  return kind === "missing" || kind === "returned";
+function isNote(told) {
+  return told.kind === "missing" || told.kind === "returned";
 }
 
 /** What a tail says of a node. @param {NodeNote} note */

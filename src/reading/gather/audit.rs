@@ -44,7 +44,9 @@ pub(in crate::reading) fn list_calls(
     let body = Fields::json_of(request);
     let mut parts: Vec<_> = asked
         .into_iter()
-        .map(|asked| (asked.member.name.clone(), Calls::Other(NodeCalls::new(asked, &body))))
+        .map(|asked| {
+            (asked.member.name.clone(), Calls::Other(Box::new(NodeCalls::new(asked, &body))))
+        })
         .collect();
     parts.push((own_name.to_owned(), Calls::Own(own)));
     parts.sort_by(|(one, _), (other, _)| one.cmp(other));
@@ -69,7 +71,7 @@ pub(in crate::reading) fn list_calls(
 /// The calls that one node has noted.
 enum Calls {
     Own(OwnCalls),
-    Other(NodeCalls),
+    Other(Box<NodeCalls>),
 }
 
 impl Part<Row> for Calls {

@@ -211,7 +211,7 @@ async fn each_node_notes_who_asked_and_a_node_asks_for_an_operator_only() {
     logs.page(0, "case=INC-7").await;
     let admin = logs.trio.nodes[0].operator_token("adm", "admin");
     for (node, by) in [(0, "ann"), (1, "ann@a"), (2, "ann@a")] {
-        let asked = logs.trio.nodes[node].operator(&admin, "/v1/audit?operator=ann");
+        let asked = logs.trio.nodes[node].operator(&admin, "/v1/audit?operator=ann&scope=node");
         let noted = lines(&asked.send().await.unwrap().text().await.unwrap());
         let searches: Vec<_> = noted.iter().filter(|it| it["case"] == "INC-7").collect();
         let [search] = searches.as_slice() else { panic!("{noted:?}") };
