@@ -141,10 +141,11 @@ pub(super) fn run(bytes: &[u8]) {
             _ => content[place] ^= edit[6],
         }
     }
-    let is_edited = |(now, then): &(&(&PathBuf, Option<Vec<u8>>), &(PathBuf, Vec<u8>))| {
-        now.1.as_ref() != Some(&then.1)
-    };
-    let edited: Vec<_> = objects.iter().zip(&world.objects).filter(is_edited).collect();
+    let edited: Vec<_> = objects
+        .iter()
+        .zip(&world.objects)
+        .filter(|((_, now), (_, then))| now.as_ref() != Some(then))
+        .collect();
     for ((path, content), _) in &edited {
         match content {
             Some(content) => fs::write(path, content).expect("it can be written"),

@@ -110,7 +110,7 @@ mod tests {
         let outcomes = [
             Outcome::from(passed_over),
             gathered(&[], &[]),
-            gathered(&[node.clone()], &[]),
+            gathered(std::slice::from_ref(&node), &[]),
             gathered(&[node], &[stored]),
         ];
         for outcome in outcomes {

@@ -5,6 +5,7 @@
 
 use std::{
     collections::BTreeMap,
+    fs,
     path::Path,
     sync::Arc,
     time::{Duration, Instant},
@@ -15,6 +16,7 @@ use dispatchd::{
     clock::{SharedClock, SystemClock},
     cluster::MemberKeyFiles,
     envelope::{KeyFiles, Keyring},
+    files::OsDisk,
     limits,
     object_storage::Objects,
     query_log::{Filter, Kind, LogReader, Order, Record},
@@ -100,9 +102,11 @@ fn of_lost(
     let keyring = Arc::new(keyring.with_context(|| format!("the keys of {}", lost.name))?);
     let dir = folder.join(format!("{}-by-{}", lost.name, holder.name()));
     let (clock, most): (SharedClock, _) = (Arc::new(SystemClock), limits::LOG_RETENTION_MAX);
-    let (log, report) = LogReader::of_lost_node(objects, &lost.name, &dir, &keyring, &clock, most)?;
+    fs::create_dir_all(&dir)?;
+    let open = || LogReader::open_with(&dir, Arc::clone(&keyring), Arc::clone(&clock), most);
+    let report = open()?.fetch_copies(objects, &lost.name, &OsDisk::shared())?;
     ensure!(report.lost.is_empty(), "copies of {} cannot be read: {:?}", lost.name, report.lost);
-    Ok(log)
+    Ok(open()?)
 }
 
 /// The logs of the disks that were destroyed, each as often as there are other nodes: as each of them reads it.

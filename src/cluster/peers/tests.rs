@@ -113,8 +113,8 @@ async fn a_clock_that_is_far_from_the_others_stops_changes_until_it_is_right() {
 }
 
 /// Asks a node for the log, on behalf of an operator.
-const LOG: Asking<'_, [(&str, &str); 0]> =
-    Asking { path: "/v1/log", request: &[], by_body: false, operator: "ann" };
+const LOG: Asking<'_> =
+    Asking { path: "/v1/log", body: None, takes: "application/x-ndjson", operator: "ann" };
 
 #[tokio::test]
 async fn a_node_that_was_removed_is_told_nothing_and_waited_for_no_more() {

@@ -48,7 +48,7 @@ pub(in crate::reading) fn list_calls(
             (asked.member.name.clone(), Calls::Other(Box::new(NodeCalls::new(asked, &body))))
         })
         .collect();
-    parts.push((own_name.to_owned(), Calls::Own(own)));
+    parts.push((own_name.to_owned(), Calls::Own(Box::new(own))));
     parts.sort_by(|(one, _), (other, _)| one.cmp(other));
     let parts = parts.into_iter().map(|(_, part)| part).collect();
     let mut merge = Merge::new(parts, Order::Asc, Bounds::USUAL, Recent::default());
@@ -70,7 +70,7 @@ pub(in crate::reading) fn list_calls(
 
 /// The calls that one node has noted.
 enum Calls {
-    Own(OwnCalls),
+    Own(Box<OwnCalls>),
     Other(Box<NodeCalls>),
 }
 

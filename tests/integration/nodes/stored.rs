@@ -1,6 +1,6 @@
 //! The object store of three nodes: what lies in it, and which keys open that.
 
-use std::{collections::BTreeSet, path::Path, sync::Arc, thread, time::Duration};
+use std::{collections::BTreeSet, fs, path::Path, sync::Arc, thread, time::Duration};
 
 use dispatchd::{
     clock::{Hour, ManualClock, SharedClock, Timestamp},
@@ -75,9 +75,13 @@ impl Stored {
             let clock: SharedClock = ManualClock::at(now);
             let (keyring, log) = (Arc::new(keyring), folder.path().join("log"));
             let lenient = Duration::from_secs(100 * 365 * DAY);
-            let lost = LogReader::of_lost_node(&objects, &owner, &log, &keyring, &clock, lenient);
-            let (reader, _) = lost.unwrap();
-            reader.search(&Filter::default(), Order::Asc, None).filter(Result::is_ok).count()
+            fs::create_dir(&log).unwrap();
+            let open = || {
+                let (keyring, clock) = (Arc::clone(&keyring), Arc::clone(&clock));
+                LogReader::open_with(&log, keyring, clock, lenient).unwrap()
+            };
+            open().fetch_copies(&objects, &owner, &OsDisk::shared()).unwrap();
+            open().search(&Filter::default(), Order::Asc, None).filter(Result::is_ok).count()
         };
         // The store's client waits on its thread, and that of the test has a runtime.
         thread::spawn(read).join().unwrap()
