@@ -91,9 +91,9 @@ impl Copies {
                 Err(error) => return Ok(report_unreadable(segment, &error)),
             };
             let extents = work.stored.entry(file).or_default();
+            // It goes with its hour, also if the answer is lost or it holds other bytes.
+            extents.add(end, 0);
             let Some(taken) = self.create(objects, file, end, piece)? else {
-                // It goes with its hour, too.
-                extents.add(end, 0);
                 work.conflicts.insert(file, Conflict { offset: end, is_due: false });
                 return Ok(false);
             };

@@ -253,6 +253,25 @@ fn a_conflict_that_no_listing_has_shown_goes_with_its_hour_too() {
 }
 
 #[test]
+fn an_object_whose_creation_got_no_answer_goes_with_its_hour() {
+    let copied = Copied::new();
+    let log = copied.open();
+    copied.may_copy.store(false, Ordering::SeqCst);
+    put(&log, &lookup(1));
+    copied.advance(3_700);
+    // The store is listed here, and not again before the hour expires.
+    assert_eq!(copy(&log).error, None);
+    copied.may_copy.store(true, Ordering::SeqCst);
+    copied.store.plan([Fault::LosesAnswer]);
+    assert!(copy(&log).error.is_some());
+    copied.advance(3_590);
+    assert_eq!(log.tick().hours_destroyed, 1);
+    copy(&log);
+    let left: Vec<_> = copied.store.contents().into_keys().collect();
+    assert_eq!(left, ["n/refuses-overwriting"]);
+}
+
+#[test]
 fn what_was_copied_under_a_former_name_goes_with_its_hour() {
     let copied = Copied::new();
     let log = copied.open();
