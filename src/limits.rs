@@ -279,8 +279,6 @@ pub const STORE_LIST_PATIENCE: Duration = Duration::from_secs(60);
 pub const LOG_COPY_PAUSE_MAX: Duration = Duration::from_secs(30);
 /// How often the object store is listed, to find what should not be there.
 pub const LOG_COPY_LIST_EVERY: Duration = Duration::from_secs(3600);
-/// How often copies of other nodes that have expired are looked for, until they are deleted.
-pub const LOG_COPY_OTHERS_EVERY: Duration = Duration::from_secs(600);
 /// How long the last copies may take when the server stops.
 pub const LOG_COPY_CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 /// How long copies of another node's hours outlive [`LOG_RETENTION_MAX`]: then any node deletes them. The other node may be lost, and

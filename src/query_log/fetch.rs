@@ -11,6 +11,7 @@
 //! ```
 
 use std::{
+    cell::Cell,
     collections::BTreeMap,
     io,
     path::{Path, PathBuf},
@@ -120,7 +121,8 @@ impl LogReader {
         for (file, extents) in stored::list_of(objects, node)? {
             segments.entry(file.id).or_default().push((file, extents));
         }
-        let fetch = Fetch { sources: &self.sources, objects, node, disk: &**disk, stop: &|| false };
+        let (sources, stop, gone) = (&self.sources, &|| false, Cell::default());
+        let fetch = Fetch { sources, objects, node, disk: &**disk, stop, gone };
         let mut report = FetchReport::default();
         fetch.clear()?;
         for (id, copies) in segments {
@@ -139,6 +141,8 @@ pub(super) struct Fetch<'a> {
     pub(super) disk: &'a dyn Disk,
     /// Asked between two pieces whether nobody waits any more.
     pub(super) stop: &'a dyn Fn() -> bool,
+    /// Whether an object that was listed is gone.
+    pub(super) gone: Cell<bool>,
 }
 
 impl Fetch<'_> {
@@ -268,7 +272,10 @@ impl Fetch<'_> {
                 }
                 let most = at + limits::LOG_COPY_OBJECT_BYTES_MAX as u64;
                 let piece = match self.objects.read(&name, at..most.min(bytes)) {
-                    Err(StoreError::Missing) => return Ok(false),
+                    Err(StoreError::Missing) => {
+                        self.gone.set(true);
+                        return Ok(false);
+                    }
                     piece => piece?,
                 };
                 if piece.is_empty() {

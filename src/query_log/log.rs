@@ -230,8 +230,15 @@ impl QueryLog {
         }
     }
 
+    /// As [`Self::copy`], once the log is closed: the store then says that everything was copied, if it was.
+    pub fn copy_last(&self, stop: &dyn Fn() -> bool) {
+        if let Some(copies) = &self.copies {
+            copies.last_round(&self.shared.sources, stop);
+        }
+    }
+
     /// Deletes copies of other nodes that have expired long ago. Without a store it does nothing. It waits for the store, so call it on a
-    /// thread of its own, each [`limits::LOG_COPY_OTHERS_EVERY`](crate::limits::LOG_COPY_OTHERS_EVERY). It ends early when `stop` returns
+    /// thread of its own, each [`limits::LOG_COPY_LIST_EVERY`](crate::limits::LOG_COPY_LIST_EVERY). It ends early when `stop` returns
     /// true.
     pub fn forget_other_copies(&self, stop: &dyn Fn() -> bool) {
         if let Some(copies) = &self.copies {

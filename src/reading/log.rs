@@ -282,9 +282,8 @@ impl Answer for FlipsRequest {
             .plain("min", Some(query.min))
             .plain("limit", Some(query.limit));
         let (reader, mut audited) = records.read(by, Call::Flips, &filters)?;
-        // A node without others counts as one machine does.
-        let others = records.asks_others(self)?.filter(|others| !others.members().is_empty());
-        let mut report = match others.zip(Handle::try_current().ok()) {
+        let others = records.asks_others(self)?.zip(Handle::try_current().ok());
+        let mut report = match others {
             None => reader.flips(&query, &|| stop())?,
             Some((others, runtime)) => {
                 let (case, operator) = (self.case.clone(), by.to_owned());

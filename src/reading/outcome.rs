@@ -18,6 +18,9 @@ pub const MISSING: &str = "dispatchd-missing";
 /// The trailer with the nodes whose part was read from the object store: JSON, a list of [`NodeFromStore`]. Only in a cluster.
 pub const FROM_STORE: &str = "dispatchd-from-store";
 
+/// Bytes that trailers take for one reason at most, as they write it: what they say of sixteen nodes fits 8 KiB.
+const WHY_BYTES_MAX: usize = 200;
+
 /// What an answer lacks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
@@ -71,8 +74,28 @@ impl Outcome {
     /// The trailers that name nodes: text of a header, whatever the reasons say.
     pub fn node_trailers(&self) -> Vec<(&'static str, String)> {
         let Some(missing) = &self.missing else { return Vec::new() };
-        let both = [(MISSING, plain_json(missing)), (FROM_STORE, plain_json(&self.from_store))];
+        let (mut missing, mut from_store) = (missing.clone(), self.from_store.clone());
+        missing.iter_mut().for_each(|node| shorten(&mut node.why));
+        from_store.iter_mut().for_each(|node| shorten(&mut node.why));
+        let both = [(MISSING, plain_json(&missing)), (FROM_STORE, plain_json(&from_store))];
         both.into_iter().filter_map(|(name, text)| Some((name, text?))).collect()
+    }
+}
+
+/// Cuts a reason that takes more than [`WHY_BYTES_MAX`] in plain JSON.
+fn shorten(why: &mut String) {
+    let written = |c: char| match c {
+        '"' | '\\' => 2,
+        ' '..='~' => 1,
+        c => 6 * c.len_utf16(),
+    };
+    let mut bytes = 0;
+    let is_over = |(_, c): &(usize, char)| {
+        bytes += written(*c);
+        WHY_BYTES_MAX < bytes
+    };
+    if let Some((at, _)) = why.char_indices().find(is_over) {
+        why.truncate(at);
     }
 }
 
@@ -125,5 +148,27 @@ mod tests {
             assert_eq!(read, Some(outcome));
         }
         assert_eq!(Outcome::of_trailers(|_| None), None);
+    }
+
+    #[test]
+    fn trailers_are_short_whatever_the_reasons_say() {
+        for c in ["x", "\"", "\\", "\n", "\u{7f}", "é", "🙂"] {
+            let missing =
+                |number| MissingNode { node: format!("{number:032}"), why: c.repeat(9_000) };
+            let from_store = |number| NodeFromStore {
+                node: format!("{number:032}-00c0ffee00c0ffee"),
+                why: c.repeat(9_000),
+                until: Some(Timestamp::from_secs(1_795_420_800)),
+                complete: false,
+                gaps: vec!["0000498728-000001".into(); 8],
+            };
+            let lists = ((0..16).map(missing).collect(), (0..16).map(from_store).collect());
+            let outcome = Outcome::gathered(SearchOutcome::default(), lists.0, lists.1);
+            for (name, text) in outcome.node_trailers() {
+                assert!(text.len() <= 8 * 1024, "{c}: {name} has {}", text.len());
+                let nodes: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
+                assert!(nodes.iter().all(|node| node["why"].as_str().unwrap().starts_with(c)));
+            }
+        }
     }
 }

@@ -100,7 +100,7 @@ pub(super) fn spawn_copies(shutdown: &Shutdown, log: &QueryLog, interval: Durati
     let (log, stop) = (log.clone(), shutdown.clone());
     spawn_tick(shutdown, "log-copies", interval, move || log.copy(&|| stop.is_stopping()));
     let (log, stop) = (of_others, shutdown.clone());
-    let every = limits::LOG_COPY_OTHERS_EVERY;
+    let every = limits::LOG_COPY_LIST_EVERY;
     spawn_tick(shutdown, "other-copies", every, move || {
         log.forget_other_copies(&|| stop.is_stopping());
     });
@@ -109,7 +109,7 @@ pub(super) fn spawn_copies(shutdown: &Shutdown, log: &QueryLog, interval: Durati
 /// Copies what a stopped log has not copied yet.
 pub(super) fn last_copies(log: &QueryLog) {
     let began = Instant::now();
-    log.copy(&|| began.elapsed() > limits::LOG_COPY_CLOSE_PATIENCE);
+    log.copy_last(&|| began.elapsed() > limits::LOG_COPY_CLOSE_PATIENCE);
 }
 
 /// Follows the files of the listeners' certificate.

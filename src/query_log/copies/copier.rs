@@ -12,7 +12,7 @@ use std::{
 
 use super::{
     expiry::expired,
-    name::{CopiedFile, probe},
+    name::{CopiedFile, probe, stop_mark},
     stored::{self, Extents, Stored},
 };
 use crate::{
@@ -74,8 +74,6 @@ pub(crate) struct Copies {
     pub(super) options: CopyOptions,
     /// Locked for a whole round, which waits for the store. Only rounds take it.
     pub(super) work: Mutex<Work>,
-    /// Locked while other nodes' objects are listed and deleted. Copying does not wait for it.
-    pub(super) others: Mutex<Others>,
     /// Locked for moments.
     pub(super) progress: Mutex<Progress>,
     pub(super) counts: Counts,
@@ -126,14 +124,6 @@ pub(super) struct SeenFile {
     pub(super) bytes: u64,
 }
 
-/// What is remembered of other nodes' objects.
-#[derive(Default)]
-pub(super) struct Others {
-    pub(super) objects: Option<Objects>,
-    /// When all that was due was deleted, by the boot clock.
-    pub(super) done_at: Option<Duration>,
-}
-
 /// What is known outside of a round.
 pub(super) struct Progress {
     /// Records of each segment that are in the store, in either form.
@@ -142,8 +132,8 @@ pub(super) struct Progress {
     pub(super) caught_up_at: Duration,
     /// Objects of expired hours that are not deleted yet.
     pub(super) expired: u64,
-    /// The same of other nodes.
-    pub(super) expired_elsewhere: u64,
+    /// The same of each other node, as far as it could be listed.
+    pub(super) expired_elsewhere: BTreeMap<String, u64>,
     pub(super) conflicts: u64,
     pub(super) health: Health,
 }
@@ -171,25 +161,45 @@ impl Copies {
             records: BTreeMap::new(),
             caught_up_at: started_at,
             expired: 0,
-            expired_elsewhere: 0,
+            expired_elsewhere: BTreeMap::new(),
             conflicts: 0,
             health: Health::Unknown,
         };
-        let (work, others) = (Mutex::default(), Mutex::default());
-        let progress = Mutex::new(progress);
-        Self { options, work, others, progress, counts: Counts::default() }
+        let (work, progress) = (Mutex::default(), Mutex::new(progress));
+        Self { options, work, progress, counts: Counts::default() }
     }
 
     /// Copies what is committed and deletes what has expired. After failures it pauses: then it does nothing. It ends early, between two
     /// objects, when `stop` returns true.
     pub(crate) fn round(&self, sources: &Sources, stop: &dyn Fn() -> bool) {
+        self.round_of(&mut lock(&self.work), sources, stop);
+    }
+
+    /// The last round, of a log that was closed. Once everything is in the store, an object says so.
+    pub(crate) fn last_round(&self, sources: &Sources, stop: &dyn Fn() -> bool) {
         let mut work = lock(&self.work);
-        let began = sources.clock.boot();
-        if began < work.retry_at {
+        if !self.round_of(&mut work, sources, stop) {
             return;
         }
-        match self.try_round(&mut work, sources, stop) {
+        let newest = work.stored.keys().map(|file| file.id).max();
+        let Some((newest, objects)) = newest.zip(work.objects.as_ref()) else { return };
+        if let Err(error) =
+            objects.create(&stop_mark(&self.options.node), newest.to_string().into())
+        {
+            tracing::warn!(%error, "everything is copied, but the store does not say so");
+        }
+    }
+
+    /// Whether everything that was committed when it began is in the store.
+    fn round_of(&self, work: &mut Work, sources: &Sources, stop: &dyn Fn() -> bool) -> bool {
+        let began = sources.clock.boot();
+        if began < work.retry_at {
+            return false;
+        }
+        let mut is_whole = false;
+        match self.try_round(work, sources, stop) {
             Ok(is_complete) => {
+                is_whole = is_complete;
                 work.failures = 0;
                 let mut progress = lock(&self.progress);
                 if is_complete {
@@ -217,6 +227,7 @@ impl Copies {
         let mut progress = lock(&self.progress);
         progress.expired = expired as u64;
         progress.conflicts = work.conflicts.len() as u64;
+        is_whole
     }
 
     /// Whether everything that was committed when it began is in the store.
@@ -231,6 +242,8 @@ impl Copies {
             None => {
                 let objects = (self.options.open)()?;
                 objects.check_creation(&probe(&self.options.node))?;
+                // From now on more may be recorded than was copied at the last stop.
+                objects.delete(&[stop_mark(&self.options.node)])?;
                 work.objects.insert(objects).clone()
             }
         };

@@ -55,7 +55,7 @@ impl Copies {
             bytes: count(&self.counts.bytes),
             deleted: count(&self.counts.deleted),
             failures: count(&self.counts.failures),
-            expired: progress.expired + progress.expired_elsewhere,
+            expired: progress.expired + progress.expired_elsewhere.values().sum::<u64>(),
             conflicts: progress.conflicts,
             error: match &progress.health {
                 Health::Failing(error) => Some(error.clone()),

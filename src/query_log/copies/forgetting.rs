@@ -3,10 +3,10 @@
 use std::{sync::atomic::Ordering, time::Duration};
 
 use super::{
-    copier::{Copies, CopyOptions, Others, Work},
+    copier::{Copies, CopyOptions, Work},
     expiry::{expired, is_expired_elsewhere},
     name::CopiedFile,
-    stored::{self, Extents},
+    stored,
 };
 use crate::{
     clock::Timestamp,
@@ -67,64 +67,58 @@ impl Copies {
         outcome
     }
 
-    /// Deletes objects of other nodes that have expired long ago: those nodes may be lost. It lists the store each hour, and again at the
-    /// next call if something failed. Nothing else waits for it.
+    /// Deletes objects of other nodes that have expired long ago: those nodes may be lost. What is not deleted is tried again at the next
+    /// call. Nothing else waits for it.
     pub(crate) fn forget_others(&self, sources: &Sources, stop: &dyn Fn() -> bool) {
-        let mut others = lock(&self.others);
-        let now = sources.clock.boot();
-        if others.done_at.is_some_and(|at| now < at + limits::LOG_COPY_LIST_EVERY) {
-            return;
-        }
-        match self.try_forget_others(&mut others, sources, stop) {
-            Ok(is_done) => others.done_at = is_done.then_some(now),
-            Err(error) => {
-                self.counts.failures.fetch_add(1, Ordering::Relaxed);
-                tracing::warn!(%error, "expired copies of other nodes are not deleted; trying again");
-                others.objects = None;
-            }
+        if let Err(error) = self.try_forget_others(sources, stop) {
+            self.counts.failures.fetch_add(1, Ordering::Relaxed);
+            tracing::warn!(%error, "expired copies of other nodes are not deleted; trying again");
         }
     }
 
-    /// Whether everything was looked at.
     fn try_forget_others(
         &self,
-        others: &mut Others,
         sources: &Sources,
         stop: &dyn Fn() -> bool,
-    ) -> Result<bool, StoreError> {
-        let objects = match &others.objects {
-            Some(objects) => objects.clone(),
-            None => others.objects.insert((self.options.open)()?).clone(),
-        };
+    ) -> Result<(), StoreError> {
+        // Opened anew each time: its credentials may have been replaced.
+        let objects = (self.options.open)()?;
         let CopyOptions { node, former, .. } = &self.options;
-        let (mut outcome, mut left) = (Ok(true), 0);
-        for folder in objects.folders()? {
+        let folders = objects.folders()?;
+        lock(&self.progress).expired_elsewhere.retain(|folder, _| folders.contains(folder));
+        let mut outcome = Ok(());
+        for folder in folders {
             if stop() {
-                return Ok(false);
+                return outcome;
             }
             if folder == *node || former.contains(&folder) {
                 continue;
             }
             // One node's objects that cannot be listed or deleted keep no other's there.
-            let due = stored::list_of(&objects, &folder).map(|stored| {
-                let due = stored.into_iter().filter(|(file, _)| {
-                    is_expired_elsewhere(sources, file.id.hour, Duration::ZERO)
-                });
-                let names = |(file, extents): (CopiedFile, Extents)| {
-                    let offsets: Vec<_> = extents.each().map(|(offset, _)| offset).collect();
-                    let of_node = folder.clone();
-                    offsets.into_iter().map(move |offset| file.object(&of_node, offset).to_string())
-                };
-                due.flat_map(names).collect::<Vec<_>>()
-            });
-            match due.and_then(|due| self.delete(&objects, &due).inspect_err(|_| left += due.len()))
-            {
-                Ok(()) => {}
-                Err(error) => outcome = Err(error),
+            if let Err(error) = self.forget_other(&objects, &folder, sources) {
+                outcome = Err(error);
             }
         }
-        lock(&self.progress).expired_elsewhere = left as u64;
         outcome
+    }
+
+    fn forget_other(
+        &self,
+        objects: &Objects,
+        folder: &str,
+        sources: &Sources,
+    ) -> Result<(), StoreError> {
+        let stored = stored::list_of(objects, folder)?;
+        let is_due = |hour| is_expired_elsewhere(sources, hour, Duration::ZERO);
+        let due = stored.iter().filter(|(file, _)| is_due(file.id.hour));
+        let names = due.flat_map(|(file, extents)| {
+            extents.each().map(|(offset, _)| file.object(folder, offset).to_string())
+        });
+        let names: Vec<_> = names.collect();
+        let deleted = self.delete(objects, &names);
+        let left = deleted.as_ref().map_or(names.len() as u64, |()| 0);
+        lock(&self.progress).expired_elsewhere.insert(folder.to_owned(), left);
+        deleted
     }
 
     fn delete(&self, objects: &Objects, names: &[String]) -> Result<(), StoreError> {

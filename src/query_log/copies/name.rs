@@ -4,6 +4,7 @@
 //! <node>/0000498728/000001-5f0c1d7be2a9446c.frames/000000000000     hour, file, salt, form, where in the file the object begins
 //! <node>/0000498728/000001-93b0f28d4c1e6a07.sealed/000008388608
 //! <node>/refuses-overwriting                                          by which a start checks the store
+//! <node>/stopped                                                      names the last segment, once a stop has copied everything
 //! ```
 //!
 //! A file is a sequence of objects without gaps. The salt is the first 8 bytes of the one in the file's head, so two files never share
@@ -102,6 +103,12 @@ impl fmt::Display for ObjectName {
 /// The object by which a start checks that the store refuses to overwrite.
 pub(crate) fn probe(node: &str) -> String {
     format!("{node}/refuses-overwriting")
+}
+
+/// The object by which a stop says that everything is copied. Its content is the name of the newest segment. The next start deletes it
+/// before it copies anything.
+pub(crate) fn stop_mark(node: &str) -> String {
+    format!("{node}/stopped")
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::name::{CopiedFile, ObjectName, probe};
+use super::name::{CopiedFile, ObjectName, probe, stop_mark};
 use crate::object_storage::{Objects, StoreError};
 
 /// The objects of one file: where each begins, and its length.
@@ -56,13 +56,16 @@ pub(crate) struct Listing {
 /// Lists the objects of all nodes.
 pub(crate) fn list(objects: &Objects, node: &str) -> Result<Listing, StoreError> {
     let mut listing = Listing::default();
+    let known = [probe(node), stop_mark(node)];
     for object in objects.list(None)? {
         match ObjectName::parse(&object.name) {
             Some(name) if name.node == node => {
                 listing.own.entry(name.file).or_default().add(name.offset, object.bytes);
             }
             Some(name) => listing.others.push(name),
-            None if object.name != probe(node) && object.name.starts_with(&format!("{node}/")) => {
+            None if !known.contains(&object.name)
+                && object.name.starts_with(&format!("{node}/")) =>
+            {
                 listing.unknown.push(object.name);
             }
             None => {}

@@ -1,6 +1,7 @@
 //! [`FetchedHour`]: the copies of one hour, on this machine for a while.
 
 use std::{
+    cell::Cell,
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
     sync::Arc,
@@ -9,14 +10,17 @@ use std::{
 
 use super::error::LostLogError;
 use crate::{
-    clock::SharedClock,
+    clock::{Hour, SharedClock},
     envelope::Keyring,
     files::{self, OsDisk},
     limits,
     object_storage::Objects,
     query_log::{
         catalog::SegmentState,
-        copies::{name::CopiedFile, stored::Extents},
+        copies::{
+            name::CopiedFile,
+            stored::{Extents, Stored},
+        },
         fetch::{self, Fetch, io_at},
         reader::LogReader,
         segment_name::SegmentId,
@@ -25,6 +29,18 @@ use crate::{
 
 /// The files of one hour, and the lengths of their copies.
 pub(super) type Copies = Vec<(CopiedFile, Extents)>;
+
+/// The copies of a listing, by hour.
+pub(super) type Hours = BTreeMap<Hour, Copies>;
+
+/// The copies of a listing, by hour.
+pub(super) fn by_hour(stored: Stored) -> Hours {
+    let mut hours = Hours::new();
+    for (file, extents) in stored {
+        hours.entry(file.id.hour).or_default().push((file, extents));
+    }
+    hours
+}
 
 /// An hour that is to be fetched.
 pub(super) struct Wanted<'a> {
@@ -51,6 +67,8 @@ pub(super) struct FetchedHour {
     pub(super) unreadable: u64,
     /// Whether every segment ends as a process ends it that stops, or that goes on to the next hour.
     pub(super) is_finished: bool,
+    /// Whether an object is gone since the store was listed.
+    pub(super) is_outdated: bool,
     _directory: Directory,
 }
 
@@ -84,7 +102,14 @@ impl FetchedHour {
         };
         let empty = open()?;
         let disk = OsDisk::shared();
-        let fetch = Fetch { sources: &empty.sources, objects, node, disk: &*disk, stop };
+        let fetch = Fetch {
+            sources: &empty.sources,
+            objects,
+            node,
+            disk: &*disk,
+            stop,
+            gone: Cell::default(),
+        };
         let mut segments: BTreeMap<SegmentId, Copies> = BTreeMap::new();
         for (file, extents) in *copies {
             segments.entry(file.id).or_default().push((*file, extents.clone()));
@@ -112,8 +137,8 @@ impl FetchedHour {
             );
         }
         fetch.clear()?;
-        let reader = open()?;
-        Ok(Self { reader, damaged, unreadable, is_finished, _directory: directory })
+        let (reader, is_outdated) = (open()?, fetch.gone.get());
+        Ok(Self { reader, damaged, unreadable, is_finished, is_outdated, _directory: directory })
     }
 }
 

@@ -1,10 +1,10 @@
 //! [`LostLog`]: the log of one lost node, as its copies show it.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use super::{
     error::LostLogError,
-    fetched::{Copies, FetchedHour, Wanted},
+    fetched::{Copies, FetchedHour, Hours, Wanted},
     hour_clock::HourClock,
     shared::Shared,
 };
@@ -12,11 +12,12 @@ use crate::{
     clock::{Hour, SharedClock, Timestamp},
     envelope::Keyring,
     files, limits,
+    object_storage::StoreError,
     query_log::{
         catalog::Form,
         copies::{
-            name::CopiedFile,
-            stored::{Extents, Stored},
+            name::{CopiedFile, stop_mark},
+            stored::Extents,
         },
         fetch::FetchError,
         filter::{Filter, Order},
@@ -32,16 +33,7 @@ pub struct LostLog {
     pub(super) node: String,
     pub(super) keyring: Arc<Keyring>,
     /// As of the last listing.
-    pub(super) hours: Arc<BTreeMap<Hour, Copies>>,
-}
-
-/// The copies of a listing, by hour.
-pub(super) fn by_hour(stored: Stored) -> BTreeMap<Hour, Copies> {
-    let mut hours: BTreeMap<Hour, Copies> = BTreeMap::new();
-    for (file, extents) in stored {
-        hours.entry(file.id.hour).or_default().push((file, extents));
-    }
-    hours
+    pub(super) hours: Arc<Hours>,
 }
 
 impl LostLog {
@@ -62,14 +54,24 @@ impl LostLog {
         Ok(None)
     }
 
-    /// Whether the log ends as that of a process that stopped, with a key for each hour that has not expired. Sealed hours count as whole:
-    /// whoever reads them finds their damage.
+    /// The last hour of which something was copied.
+    pub fn last_hour(&self) -> Option<Hour> {
+        self.hours.keys().next_back().copied()
+    }
+
+    /// Whether a process that stopped has copied all of the log, and left the mark of a stop, and there is a key for each hour that has not
+    /// expired. Sealed hours count as whole: whoever reads them finds their damage.
     ///
     /// # Errors
     /// As [`Self::newest`].
     pub fn is_ended(&self, stop: &dyn Fn() -> bool) -> Result<bool, LostLogError> {
         let dates = self.keyring.dates();
-        if !self.hours_without_copies().is_empty() {
+        let last = self.last_hour();
+        // A key behind the last copied hour: something was recorded then, and not copied.
+        if !self.hours_without_copies().is_empty() || last < self.keyring.hours().last().copied() {
+            return Ok(false);
+        }
+        if !self.has_mark_of_stop()? {
             return Ok(false);
         }
         for (hour, copies) in &*self.hours {
@@ -91,6 +93,17 @@ impl LostLog {
             }
         }
         Ok(true)
+    }
+
+    /// Whether the mark of a stop names the newest segment that was copied.
+    fn has_mark_of_stop(&self) -> Result<bool, LostLogError> {
+        let Some(newest) = self.newest_segment().map(|id| id.to_string()) else { return Ok(false) };
+        let objects = self.shared.objects().map_err(FetchError::from)?;
+        match objects.read(&stop_mark(&self.node), 0..newest.len() as u64 + 1) {
+            Ok(mark) => Ok(mark == newest.as_bytes()),
+            Err(StoreError::Missing) => Ok(false),
+            Err(error) => Err(FetchError::from(error).into()),
+        }
     }
 
     /// Hours before the last copied one that have a key and no object. Either nothing was recorded, and the key served the audit log only, or
@@ -132,6 +145,21 @@ impl LostLog {
         hour: Hour,
         stop: &dyn Fn() -> bool,
     ) -> Result<Arc<FetchedHour>, LostLogError> {
+        let fetched = self.fetched_as_listed(hour, stop)?;
+        if !fetched.is_outdated {
+            return Ok(fetched);
+        }
+        // A node that still runs may have sealed the hour since, and deleted the objects of its frames.
+        let hours =
+            self.shared.hours_of(&self.node, Some(&self.hours)).map_err(FetchError::from)?;
+        Self { hours, ..self.clone() }.fetched_as_listed(hour, stop)
+    }
+
+    fn fetched_as_listed(
+        &self,
+        hour: Hour,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Arc<FetchedHour>, LostLogError> {
         let (none, shared) = (Copies::new(), &self.shared);
         let copies = self.hours.get(&hour).unwrap_or(&none);
         if let Some(kept) = shared.kept(&self.node, hour, copies) {
@@ -157,7 +185,10 @@ impl LostLog {
         };
         let fetched = FetchedHour::fetch(&wanted, &objects, dir, stop);
         let fetched = Arc::new(fetched.inspect_err(|_| shared.forget_store())?);
-        shared.keep((self.node.clone(), hour), copies.clone(), bytes, &fetched);
+        // What is damaged may be whole at the next try.
+        if fetched.damaged.is_empty() {
+            shared.keep((self.node.clone(), hour), copies.clone(), bytes, &fetched);
+        }
         Ok(fetched)
     }
 }

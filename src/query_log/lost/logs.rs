@@ -7,17 +7,14 @@ use std::{
     time::Duration,
 };
 
-use super::{
-    log::{LostLog, by_hour},
-    shared::Shared,
-};
+use super::{log::LostLog, shared::Shared};
 use crate::{
     clock::SharedClock,
     envelope::Keyring,
     files, limits,
     lock::lock,
     object_storage::{Objects, StoreError},
-    query_log::copies::{CopyOptions, stored},
+    query_log::copies::CopyOptions,
 };
 
 /// The logs of lost nodes, read from their copies. Clones share it. Its calls wait for the object store, so make them on a thread that may
@@ -59,7 +56,7 @@ impl LostLogs {
         {
             return Ok(nodes.clone());
         }
-        let nodes = shared.list(&mut listed, Objects::folders)?;
+        let nodes = shared.list(&mut listed, "", Objects::folders)?;
         listed.nodes = Some((now, nodes.clone()));
         Ok(nodes)
     }
@@ -69,18 +66,8 @@ impl LostLogs {
     /// # Errors
     /// If the store cannot be listed.
     pub fn of(&self, node: &str, keyring: Arc<Keyring>) -> Result<Option<LostLog>, StoreError> {
-        let (shared, now) = (&self.shared, self.shared.clock.boot());
-        let mut listed = lock(&shared.listed);
-        listed.logs.retain(|_, (at, _)| now < *at + limits::LOST_LOG_LIST_EVERY);
-        let hours = match listed.logs.get(node) {
-            Some((_, hours)) => Arc::clone(hours),
-            None => {
-                let of_node = |objects: &Objects| stored::list_of(objects, node);
-                let hours = Arc::new(by_hour(shared.list(&mut listed, of_node)?));
-                listed.logs.insert(node.to_owned(), (now, Arc::clone(&hours)));
-                hours
-            }
-        };
+        let shared = &self.shared;
+        let hours = shared.hours_of(node, None)?;
         if hours.is_empty() {
             return Ok(None);
         }

@@ -82,15 +82,13 @@ impl LostRows {
 
     /// What could not be read so far.
     pub fn outcome(&self) -> SearchOutcome {
-        let open = match &self.open {
+        let mut outcome = self.outcome;
+        outcome += match &self.open {
             Some((OpenHour::Search(search), _)) => search.outcome(),
             Some((OpenHour::Walk(walk), _)) => walk.outcome(),
             None => SearchOutcome::default(),
         };
-        SearchOutcome {
-            damaged: self.outcome.damaged + open.damaged,
-            unreadable_segments: self.outcome.unreadable_segments + open.unreadable_segments,
-        }
+        outcome
     }
 
     /// The segments of which something could not be read so far, and hours of which nothing was copied, though they have a key.

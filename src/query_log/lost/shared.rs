@@ -10,13 +10,13 @@ use std::{
     time::Duration,
 };
 
-use super::fetched::{Copies, FetchedHour};
+use super::fetched::{Copies, FetchedHour, Hours, by_hour};
 use crate::{
     clock::{Hour, SharedClock},
     files, limits,
     lock::lock,
     object_storage::{Objects, StoreError},
-    query_log::copies::OpenStore,
+    query_log::copies::{OpenStore, stored},
 };
 
 pub(super) struct Shared {
@@ -36,9 +36,9 @@ pub(super) struct Shared {
 #[derive(Default)]
 pub(super) struct Listed {
     pub(super) nodes: Option<(Duration, Vec<String>)>,
-    pub(super) logs: BTreeMap<String, (Duration, Arc<BTreeMap<Hour, Copies>>)>,
-    /// Why the last listing failed, and when that was.
-    pub(super) failed: Option<(Duration, StoreError)>,
+    pub(super) logs: BTreeMap<String, (Duration, Arc<Hours>)>,
+    /// Why the last listing of a folder failed, and when that was. The empty name stands for the list of all folders.
+    failed: BTreeMap<String, (Duration, StoreError)>,
 }
 
 /// A fetched hour for the next question. The one used last stands last.
@@ -71,20 +71,42 @@ impl Shared {
         lock(&self.objects).take();
     }
 
-    /// Lists the store, unless it failed a moment ago: each question of a store that hangs would wait as long.
+    /// The copies of the node whose objects' names begin with `node`: as of a listing that is at most a minute old, and is not `not`.
+    pub(super) fn hours_of(
+        &self,
+        node: &str,
+        not: Option<&Arc<Hours>>,
+    ) -> Result<Arc<Hours>, StoreError> {
+        let mut listed = lock(&self.listed);
+        let now = self.clock.boot();
+        listed.logs.retain(|_, (at, _)| now < *at + limits::LOST_LOG_LIST_EVERY);
+        let known = listed.logs.get(node).map(|(_, hours)| Arc::clone(hours));
+        if let Some(known) = known.filter(|known| !not.is_some_and(|not| Arc::ptr_eq(not, known))) {
+            return Ok(known);
+        }
+        let of_node = |objects: &Objects| stored::list_of(objects, node);
+        let hours = Arc::new(by_hour(self.list(&mut listed, node, of_node)?));
+        listed.logs.insert(node.to_owned(), (now, Arc::clone(&hours)));
+        Ok(hours)
+    }
+
+    /// Lists a folder of the store, unless it failed a moment ago: each question of a store that hangs would wait as long.
     pub(super) fn list<T>(
         &self,
         listed: &mut Listed,
+        folder: &str,
         list: impl FnOnce(&Objects) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        if let Some((at, error)) = &listed.failed
-            && self.clock.boot() < *at + limits::LOST_LOG_RETRY_PAUSE
-        {
+        let now = self.clock.boot();
+        listed.failed.retain(|_, (at, _)| now < *at + limits::LOST_LOG_RETRY_PAUSE);
+        if let Some((_, error)) = listed.failed.get(folder) {
             return Err(error.clone());
         }
         let outcome = self.objects().and_then(|objects| list(&objects));
-        listed.failed = outcome.as_ref().err().map(|error| (self.clock.boot(), error.clone()));
-        outcome.inspect_err(|_| self.forget_store())
+        outcome.inspect_err(|error| {
+            listed.failed.insert(folder.to_owned(), (self.clock.boot(), error.clone()));
+            self.forget_store();
+        })
     }
 
     /// A directory for one hour that nothing else has.

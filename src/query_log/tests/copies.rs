@@ -312,9 +312,16 @@ fn objects_that_cannot_be_listed_or_deleted_keep_nothing_from_being_copied() {
     let contents = copied.store.contents();
     assert!(contents.keys().any(|name| name.starts_with("other-1")));
     assert!(contents.keys().all(|name| !name.starts_with("third-1")), "{:?}", contents.keys());
+    // What is known to be left stays known while it cannot be listed.
+    for refused in ["other-1/", "other-1"] {
+        copied.store.refuse(refused);
+        log.forget_other_copies(&|| false);
+        assert_eq!(log.copy_figures().unwrap().expired, 1, "{refused}");
+    }
     copied.store.refuse("");
     log.forget_other_copies(&|| false);
     assert!(copied.store.contents().keys().all(|name| !name.starts_with("other-1")));
+    assert_eq!(log.copy_figures().unwrap().expired, 0);
 }
 
 #[test]

@@ -428,20 +428,111 @@ fn without_a_key_an_hour_is_named_until_it_has_expired_and_then_nothing_is_left(
     assert!(read.found.is_empty() && read.is_whole(), "{:?}", read.gaps);
 }
 
+/// Closes a log and copies what is left, as a stop does.
+fn stop(log: &QueryLog) {
+    log.close();
+    log.copy_last(&|| false);
+}
+
 #[test]
-fn a_log_is_ended_by_a_stop_and_not_by_a_crash() {
-    for is_stop in [true, false] {
+fn a_log_is_ended_by_a_stop_and_not_by_what_else_may_end_its_last_hour() {
+    // (the end, whether it is one)
+    type End = (fn(&Copied, &QueryLog), bool);
+    let ends: [End; 5] = [
+        (|_, log| stop(log), true),
+        (|_, _| {}, false),
+        // The hour rolls over, is sealed and copied, and then the process crashes.
+        (
+            |copied, log| {
+                copied.bench.clock.advance(HOUR);
+                log.tick();
+                assert_eq!(log.seal(&|| false).segments, 1);
+                copy(log);
+            },
+            false,
+        ),
+        // The store is away at the stop.
+        (
+            |copied, log| {
+                put(log, &lookup(200));
+                copied.store.always(Fault::LosesRequest);
+                stop(log);
+                copied.store.always(Fault::None);
+            },
+            false,
+        ),
+        // Not everything may be copied.
+        (
+            |_, log| {
+                log.close();
+                log.copy_last(&|| true);
+            },
+            false,
+        ),
+    ];
+    for (number, (end, is_ended)) in ends.into_iter().enumerate() {
         let (copied, log) = three_hours();
+        end(&copied, &log);
         let keyring = log.keyring();
-        if is_stop {
-            log.close();
-            copy(&log);
-        }
         log.abandon();
         let lost = Lost::of(&copied, keyring);
-        assert_eq!(lost.log().is_ended(&|| false).unwrap(), is_stop);
-        assert!(lost.all().is_whole());
+        assert_eq!(lost.log().is_ended(&|| false).unwrap(), is_ended, "{number}");
+        assert!(lost.all().is_whole(), "{number}");
     }
+}
+
+#[test]
+fn a_start_after_a_stop_begins_the_log_anew_also_without_the_store() {
+    for is_away in [false, true] {
+        let (copied, log) = three_hours();
+        stop(&log);
+        assert!(Lost::of(&copied, log.keyring()).log().is_ended(&|| false).unwrap());
+        drop(log);
+        let log = copied.open();
+        if is_away {
+            copied.bench.clock.advance(HOUR);
+            copied.store.always(Fault::LosesRequest);
+        }
+        copy(&log);
+        put(&log, &lookup(200));
+        let keyring = log.keyring();
+        log.abandon();
+        copied.store.always(Fault::None);
+        let lost = Lost::of(&copied, keyring);
+        assert!(!lost.log().is_ended(&|| false).unwrap(), "{is_away}");
+    }
+}
+
+#[test]
+fn an_hour_that_was_sealed_since_the_listing_is_listed_anew() {
+    let (copied, log) = three_hours();
+    let lost = Lost::of(&copied, log.keyring());
+    let listed = lost.log();
+    copied.bench.clock.advance(HOUR);
+    log.tick();
+    assert_eq!(log.seal(&|| false).segments, 1);
+    // It copies the sealed file, and deletes the frames.
+    copy(&log);
+    copy(&log);
+    log.abandon();
+    let mut rows = listed.search(&Filter::default(), Order::Asc, None, Arc::new(|| false));
+    assert_eq!(rows.by_ref().map(|row| number(&row.unwrap().1)).count(), 150);
+    assert_eq!((rows.outcome(), rows.gaps()), Default::default());
+}
+
+#[test]
+fn a_node_that_cannot_be_listed_keeps_no_other_unread() {
+    let (copied, log) = three_hours();
+    let lost = Lost::of(&copied, log.keyring());
+    log.abandon();
+    copied.store.plant("other-1/0000000001/000001-5f0c1d7be2a9446c.frames/000000000000", b"x");
+    copied.store.refuse("other-1");
+    lost.logs.of("other-1", Arc::clone(&lost.keyring)).unwrap_err();
+    assert_eq!(lost.all().found.len(), 150);
+    // The failure is remembered.
+    let calls = copied.store.calls();
+    lost.logs.of("other-1", Arc::clone(&lost.keyring)).unwrap_err();
+    assert_eq!(copied.store.calls(), calls);
 }
 
 #[test]

@@ -62,6 +62,21 @@ impl AskedNode {
         others.members().into_iter().map(asked).collect()
     }
 
+    /// As [`Self::all`], and the nodes that were removed, with their numbers. No node is in both lists, also if it is removed meanwhile. Waits
+    /// for the object store, if there is one.
+    pub(super) fn all_and_removed(
+        others: &Others,
+        operator: &str,
+        runtime: &Handle,
+        stop: &Stop,
+    ) -> (Vec<Self>, Vec<(u64, LostNode)>) {
+        let asked = Self::all(others, operator, runtime, stop);
+        let is_asked = |node| asked.iter().any(|asked| asked.member.node == node);
+        let removed = others.removed().into_iter().filter(|removed| !is_asked(removed.node));
+        let removed = removed.map(|removed| (removed.node.0, removed.into())).collect();
+        (asked, removed)
+    }
+
     /// That its part is missing, for this reason.
     pub(super) fn missing(&self, why: &ClientError) -> MissingNode {
         MissingNode { node: self.member.name.clone(), why: why.to_string() }

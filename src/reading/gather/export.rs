@@ -45,7 +45,9 @@ impl GatheredExport {
         if self.filter.kind != Some(Kind::Change) {
             let Some(own) = self.read_own(stop, take)? else { return Ok(None) };
             found.passed_over += own;
-            for node in AskedNode::all(&self.others, &self.operator, &self.runtime, stop) {
+            let (asked, removed) =
+                AskedNode::all_and_removed(&self.others, &self.operator, &self.runtime, stop);
+            for node in asked {
                 let mut came = 0;
                 let failed = match self.read_node(&node, &mut came, take) {
                     Ok(Some(of_node)) => {
@@ -65,7 +67,7 @@ impl GatheredExport {
                     return Ok(None);
                 }
             }
-            for removed in self.others.removed().into_iter().map(LostNode::from) {
+            for (_, removed) in removed {
                 if !self.read_copies(removed, stop, &mut found, take) {
                     return Ok(None);
                 }
@@ -87,8 +89,8 @@ impl GatheredExport {
     /// Reads what was copied of a lost node besides changes. False if `take` wants no more, or it was stopped.
     fn read_copies(&self, node: LostNode, stop: &Stop, found: &mut Found, take: Take<'_>) -> bool {
         let name = node.name.clone();
-        let mut part =
-            LostPart::new(node, |log: &LostLog, stop| log.walk(&self.filter, stop), stop);
+        let read = |log: &LostLog, stop| log.walk(&self.filter, stop);
+        let mut part = LostPart::new(node, self.filter.until, read, stop);
         while let Some((_, row)) = part.next() {
             let is_change = row.record.change_id().is_some();
             if !is_change && !take(FoundRow::of_node(row, Some(&name))) {

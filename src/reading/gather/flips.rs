@@ -8,11 +8,12 @@ use tokio::runtime::Handle as Runtime;
 
 use super::{
     asked_node::AskedNode,
+    lost_part::LostNode,
     node_answer::NodeAnswer,
     node_flips::{FlipsCall, NodeFlips},
 };
 use crate::{
-    api::{FlipPart, FlipPartsRequest, FlipReport},
+    api::{FlipPart, FlipPartsRequest, FlipReport, MissingNode},
     background,
     clock::Timestamp,
     cluster::Others,
@@ -37,12 +38,23 @@ pub(in crate::reading) struct GatheredFlips {
 impl GatheredFlips {
     /// Counts, and names the nodes whose part is missing.
     pub(in crate::reading) fn count(&self, stop: &Stop) -> Result<FlipReport, ReadingError> {
-        background::at_low_priority("log-flips", || self.count_here(stop))
+        let (asked, removed) =
+            AskedNode::all_and_removed(&self.others, &self.operator, &self.runtime, stop);
+        let mut report = match asked.is_empty() {
+            // A node without others counts as one machine does.
+            true => self.reader.flips(&self.query, &|| stop())?,
+            false => background::at_low_priority("log-flips", || self.count_here(&asked, stop))?,
+        };
+        // Copies have no parts. Whoever takes the sum for all must know.
+        let why = "it was removed from the cluster; its copies are not counted";
+        let not_counted =
+            |(_, node): (u64, LostNode)| MissingNode { node: node.name, why: why.to_owned() };
+        report.summary.missing.extend(removed.into_iter().map(not_counted));
+        Ok(report)
     }
 
-    fn count_here(&self, stop: &Stop) -> Result<FlipReport, ReadingError> {
+    fn count_here(&self, asked: &[AskedNode], stop: &Stop) -> Result<FlipReport, ReadingError> {
         let FlipQuery { since, until, .. } = self.query;
-        let asked = AskedNode::all(&self.others, &self.operator, &self.runtime, stop);
         let begin = |asked: &AskedNode| {
             let (name, call) = (asked.member.name.clone(), FlipsCall::new(self.request()));
             (name, NodeAnswer::new(asked.clone(), call))

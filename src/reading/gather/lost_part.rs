@@ -2,7 +2,7 @@
 
 use crate::{
     api::{MissingNode, NodeFromStore},
-    clock::Timestamp,
+    clock::{Hour, Timestamp},
     cluster::RemovedNode,
     query_log::{Cursor, LogRow, LostLog, LostLogError, LostRows, SearchOutcome},
     reading::call::Stop,
@@ -43,28 +43,34 @@ pub(super) struct LostPart {
 }
 
 impl LostPart {
-    /// The rows that `read` takes from the node's log. Waits for the object store.
+    /// The rows before `until` that `read` takes from the node's log. Waits for the object store.
     pub(super) fn new(
         node: LostNode,
+        until: Option<Timestamp>,
         read: impl FnOnce(&LostLog, Stop) -> LostRows,
         stop: &Stop,
     ) -> Self {
         let mut part = Self { node, rows: None, until: None, is_ended: false, failed: None };
         match part.node.log.clone() {
-            Ok(log) => match part.look(&log, stop) {
-                Ok(()) => part.rows = Some(read(&log, stop.clone())),
-                Err(error) => part.fail(&error),
-            },
+            Ok(log) => {
+                part.look(&log, until, stop);
+                part.rows = Some(read(&log, stop.clone()));
+            }
             Err(why) => part.failed = Some(why),
         }
         part
     }
 
-    fn look(&mut self, log: &LostLog, stop: &Stop) -> Result<(), LostLogError> {
-        self.until = log.newest(&**stop)?;
+    /// Looks how far the copies reach. What fails here does not keep what can be read from being read.
+    fn look(&mut self, log: &LostLog, until: Option<Timestamp>, stop: &Stop) {
+        let last = log.last_hour().map(Hour::start);
+        self.until = match last.filter(|last| until.is_some_and(|until| until <= *last)) {
+            // The window ends before: the last hour is not fetched to tell of it.
+            Some(last) => Some(last),
+            None => log.newest(&**stop).ok().flatten(),
+        };
         // The log of a node that does not answer may go on.
-        self.is_ended = self.node.is_removed && log.is_ended(&**stop)?;
-        Ok(())
+        self.is_ended = self.node.is_removed && log.is_ended(&**stop).unwrap_or_default();
     }
 
     /// The next row; none if there is no more, or no more can be read.

@@ -47,8 +47,9 @@ impl OtherLog {
         let removed = |node: LostNode| -> Box<dyn NodeLog> {
             Box::new(RemovedLog { node, stop: stop.clone() })
         };
-        let asked = AskedNode::all(others, operator, runtime, stop).into_iter().map(log);
-        asked.chain(others.removed().into_iter().map(LostNode::from).map(removed)).collect()
+        let (asked, gone) = AskedNode::all_and_removed(others, operator, runtime, stop);
+        let gone = gone.into_iter().map(|(_, node)| removed(node));
+        asked.into_iter().map(log).chain(gone).collect()
     }
 
     fn request(&self, filter: &Filter) -> SearchRequest {
@@ -95,7 +96,12 @@ impl NodeLog for RemovedLog {
     fn rows(&self, filters: Vec<Filter>, _: &IsOver) -> Box<dyn NodeRows> {
         let part = |filter: &Filter| {
             let read = |log: &LostLog, stop| log.search(filter, Order::Asc, None, stop);
-            NodePart::Lost(Box::new(LostPart::new(self.node.clone(), read, &self.stop)))
+            NodePart::Lost(Box::new(LostPart::new(
+                self.node.clone(),
+                filter.until,
+                read,
+                &self.stop,
+            )))
         };
         Box::new(OtherRows::new(filters.iter().map(part)))
     }

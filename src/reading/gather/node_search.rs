@@ -90,7 +90,7 @@ impl NodeSearch {
         let call = self.answer.call();
         let (filter, order, last) = (&self.filter, call.order(), call.last);
         let read = |log: &LostLog, stop| log.search(filter, order, last, stop);
-        Some(LostPart::new(node, read, self.asked.stop()))
+        Some(LostPart::new(node, filter.until, read, self.asked.stop()))
     }
 }
 

@@ -120,9 +120,8 @@ impl GatheredSearch {
 
     fn begin(&mut self) -> Result<Merge<(Cursor, LogRow), SearchPart>, ReadingError> {
         let Question { operator, order, after, filter, limit, .. } = &self.question;
-        let asked = AskedNode::all(&self.others, operator, &self.runtime, &self.stop);
-        let removed = self.others.removed();
-        let removed: Vec<_> = removed.into_iter().map(|it| (it.node.0, it.into())).collect();
+        let (asked, removed) =
+            AskedNode::all_and_removed(&self.others, operator, &self.runtime, &self.stop);
         let others = (&*asked, &*removed);
         let own = (self.others.own_node().0, self.others.own_name().to_owned());
         self.nodes = asked.iter().map(|it| (it.member.node.0, it.member.name.clone())).collect();
@@ -227,7 +226,7 @@ impl GatheredSearch {
     fn lost_part(&self, lost: &LostNode, Window { filter, place }: Window) -> LostPart {
         let order = self.question.order;
         let read = |log: &LostLog, stop| log.search(&filter, order, place, stop);
-        LostPart::new(lost.clone(), read, &self.stop)
+        LostPart::new(lost.clone(), filter.until, read, &self.stop)
     }
 
     fn request(&self, Window { filter, place }: Window, limit: Option<usize>) -> SearchRequest {

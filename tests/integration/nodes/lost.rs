@@ -170,6 +170,11 @@ async fn a_burned_machine_is_read_from_the_store_and_named_with_its_reach() {
     let name = gone["node"].as_str().unwrap();
     assert!(name.starts_with("c-") && gone["complete"] == false, "{gone}");
     assert_eq!(lookups(records(&page), name), of_c);
+    // A count of flips reads no copies, and says so.
+    let flips = copied.trio.nodes[1].operator(&copied.token, "/v1/log/flips?since=1h");
+    let flips: Value = flips.send().await.unwrap().json().await.unwrap();
+    let missing = &flips["summary"]["missing"];
+    assert_eq!((&missing[0]["node"], &missing[1]), (&name.into(), &Value::Null), "{missing}");
     copied.trio.nodes[0].route(&copied.ann, HANDLE).await;
     assert!(copied.trio.nodes[0].stop().await.success());
     assert_eq!(copied.fetched(0), 0);
