@@ -439,6 +439,10 @@ pub const CLUSTER_TEXT_CHARS_MAX: usize = 300;
 /// How long a node must have answered nothing before its part of an answer counts as missing. A node that is slow answers the short call
 /// that nodes make each second. A restart of a node takes about as long.
 pub const CLUSTER_PART_PATIENCE: Duration = Duration::from_secs(3);
+/// How long a tail waits for other nodes before it begins without them.
+pub const CLUSTER_TAIL_PATIENCE: Duration = Duration::from_secs(3);
+/// A node whose tail is silent for so long is lost: it sends something every 15 seconds.
+pub const CLUSTER_TAIL_SILENCE: Duration = Duration::from_secs(60);
 /// Bytes of the answer of another node to an operator that is given in one piece, such as what a verification found in 30 days.
 pub const CLUSTER_ANSWER_BYTES_MAX: usize = 16 << 20;
 /// Segments that another node may list: 30 days have 720, and each start of the node adds one.

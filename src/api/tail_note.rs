@@ -37,6 +37,13 @@ impl NodeNote {
         }
     }
 
+    /// The note that a line of an answer is. None of a row: only the kind tells it apart, which notes begin with.
+    pub fn of_line(line: &[u8]) -> Option<Self> {
+        let kinds: [&[u8]; 2] = [br#"{"kind":"missing","#, br#"{"kind":"from_store","#];
+        let is_note = kinds.iter().any(|kind| line.starts_with(kind));
+        is_note.then(|| serde_json::from_slice(line).ok())?
+    }
+
     /// The note as one JSON object.
     ///
     /// # Panics

@@ -14,7 +14,7 @@ use super::{
     trust::Trust,
 };
 use crate::{
-    api::{Call, Problem, RecordFilter, Row as _},
+    api::{Call, NodeNote, Problem, RecordFilter, Row as _},
     cli::note::note,
     clock::Timestamp,
     lock::lock,
@@ -89,7 +89,8 @@ impl Client {
         self.json(self.call(call).header("accept", "application/json")).await
     }
 
-    /// The rows of a call as they arrive. The outcome is none if a proxy dropped the trailers.
+    /// The rows of a call as they arrive. The outcome is none if a proxy dropped the trailers. If it keeps back that this client takes them,
+    /// the server names nodes in the last lines.
     pub(super) async fn rows<C: Rows<Row: DeserializeOwned>>(
         &self,
         call: &C,
@@ -97,13 +98,17 @@ impl Client {
     ) -> anyhow::Result<Option<Outcome>> {
         let request = self.call(call).header("accept", NDJSON).header("te", "trailers");
         let mut lines = Lines::of(self.send(request).await?);
-        let mut records = 0;
+        let (mut records, mut notes) = (0, Vec::new());
         loop {
             let line = match lines.next().await {
                 Ok(Some(line)) => line,
                 Ok(None) => break,
                 Err(error) => return Err(self.broken_off(error).await),
             };
+            if let Some(note) = NodeNote::of_line(&line) {
+                notes.push(note);
+                continue;
+            }
             let row: C::Row = read(&line)?;
             records += u64::from(row.is_record());
             take(row)?;
@@ -111,7 +116,11 @@ impl Client {
         if lines.trailer("dispatchd-records").is_some_and(|sent| sent != records) {
             bail!("not as many records arrived as the server sent");
         }
-        Ok(lines.outcome())
+        let outcome = lines.outcome();
+        if notes.is_empty() {
+            return Ok(outcome);
+        }
+        Ok(Some(outcome.unwrap_or_default().with_notes(notes)))
     }
 
     /// Why an answer broke off, with what `error` says. A server breaks an answer off when it revokes its operator: it then refuses
@@ -201,4 +210,43 @@ fn print_hidden(headers: &HeaderMap) {
 
 fn instant(headers: &HeaderMap, name: &str) -> Option<Timestamp> {
     headers.get(name)?.to_str().ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{Read as _, Write as _},
+        net::TcpListener,
+        thread,
+    };
+
+    use super::*;
+    use crate::api::{FoundRow, SearchRequest};
+
+    #[tokio::test]
+    async fn last_lines_that_name_nodes_are_no_rows() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client =
+            Client::new(&format!("http://{}", listener.local_addr().unwrap()), "do_x").unwrap();
+        let row = r#"{"at":"2026-11-23T08:41:00Z","kind":"refusals","reason":"token-invalid","status":401,"count":1,"node":"a"}"#;
+        let missing = r#"{"kind":"missing","node":"c","why":"no answer"}"#;
+        let stored = r#"{"kind":"from_store","node":"d","why":"weg","until":null,"complete":false,"gaps":[]}"#;
+        let answer =
+            format!("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{row}\n{missing}\n{stored}\n");
+        let server = thread::spawn(move || {
+            let (mut socket, _) = listener.accept().unwrap();
+            let mut head = [0; 4096];
+            assert!(0 < socket.read(&mut head).unwrap());
+            socket.write_all(answer.as_bytes()).unwrap();
+        });
+        let mut rows = 0;
+        let take = |_: FoundRow| {
+            rows += 1;
+            Ok(())
+        };
+        let outcome = client.rows(&SearchRequest::default(), take).await.unwrap().unwrap();
+        server.join().unwrap();
+        assert_eq!((rows, outcome.missing()[0].node.as_str()), (1, "c"));
+        assert_eq!(outcome.from_store[0].node, "d");
+    }
 }

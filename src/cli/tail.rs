@@ -167,7 +167,7 @@ impl Progress {
     ) -> Result<(), GapError> {
         // An earlier tail has ended, and this one does not give what was committed before it.
         self.searched.clear();
-        let Some(read_to) = self.gap_from() else {
+        let Some(read_to) = self.gap_from(from) else {
             note!(
                 "dispatchd: connected again; records from in between may be missing: `dispatchd log search` finds them"
             );
@@ -205,20 +205,20 @@ impl Progress {
         let outcome = outcome.map_err(GapError::Server)?.unwrap_or_default();
         note!("dispatchd: connected again; records from in between: {found}");
         print_passed_over(outcome.passed_over);
-        let missing = outcome.missing().iter().cloned().map(NodeNote::Missing);
-        let from_store = outcome.from_store.iter().cloned().map(NodeNote::FromStore);
-        missing.chain(from_store).for_each(|note| print_node(&note));
+        outcome.notes().for_each(|note| print_node(&note));
         Ok(())
     }
 
     /// Records up to this instant were printed, or were there before the tail. None if that is not known. The nodes of a cluster give
-    /// theirs at about the same time: [`COMMIT_MAX`] is for one that has given none, [`LAG_MAX`] for one whose records come late.
-    fn gap_from(&self) -> Option<Timestamp> {
-        let Some(newest) = self.read_to.values().max() else { return self.began };
+    /// theirs at about the same time: [`COMMIT_MAX`] is for one that has given none, [`LAG_MAX`] for one whose records come late. One whose
+    /// clock is ahead of `now`, the server's time, says nothing about the others.
+    fn gap_from(&self, now: Option<Timestamp>) -> Option<Timestamp> {
         if let Some(own) = self.read_to.get(&None) {
             return Some(*own);
         }
-        let oldest = self.read_to.values().copied().min()?.min(newest.minus(COMMIT_MAX));
+        let read_to = || self.read_to.values().map(|at| now.map_or(*at, |now| now.min(*at)));
+        let Some(newest) = read_to().max() else { return self.began };
+        let oldest = read_to().min()?.min(newest.minus(COMMIT_MAX));
         Some(oldest.max(newest.minus(LAG_MAX)).max(self.began.unwrap_or_default()))
     }
 }
@@ -347,6 +347,23 @@ mod tests {
         ];
         let (taken, ended, asked) = followed(answers).await;
         assert_eq!((taken, asked.len()), (vec![1, 5, 2, 6], 4), "{ended}");
+        assert!(asked[2].contains("since=2026-11-23T08%3A41%3A00.000001Z"), "{asked:?}");
+    }
+
+    #[tokio::test]
+    async fn a_node_whose_clock_is_ahead_hides_no_records_of_others() {
+        let of = |second: u64, node: &str| {
+            row(second).replace("\"count\":1}", &format!("\"count\":1,\"node\":\"{node}\"}}"))
+        };
+        let events = format!("data: {}\n\ndata: {}\n\n", of(1, "a"), of(5_000, "b"));
+        let answers = vec![
+            answer("200 OK", &format!("dispatchd-tail-from: {}", at(0)), &events),
+            tail(6, &[]),
+            answer("200 OK", "x: y", &(of(2, "a") + "\n")),
+            revoked(),
+        ];
+        let (taken, ended, asked) = followed(answers).await;
+        assert_eq!((taken, asked.len()), (vec![1, 5_000, 2], 4), "{ended}");
         assert!(asked[2].contains("since=2026-11-23T08%3A41%3A00.000001Z"), "{asked:?}");
     }
 

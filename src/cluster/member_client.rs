@@ -93,7 +93,7 @@ pub enum ClientError {
     /// There was no answer.
     #[error("no answer: {0}")]
     Unanswered(String),
-    /// It has stopped to answer. The text says what became of the last call.
+    /// It has stopped answering. The text says what became of the last call.
     #[error("{0}")]
     Silent(String),
     /// It was removed from the cluster.

@@ -67,7 +67,8 @@ impl fmt::Display for LogFileName {
 }
 
 impl SegmentId {
-    fn parse(stem: &str) -> Option<Self> {
+    /// None unless `Display` writes exactly this text.
+    pub fn parse(stem: &str) -> Option<Self> {
         let (hour, number) = stem.split_once('-')?;
         let hour = u32::try_from(digits(hour, 10)?).ok()?;
         let number = u32::try_from(digits(number, 6)?).ok()?;

@@ -16,10 +16,8 @@ use crate::{
 /// Asked now and then while a call reads: whether nobody waits for the answer any more.
 pub type Stop = Arc<dyn Fn() -> bool + Send + Sync>;
 
-/// A call with one answer.
+/// A call with one answer. A server answers few at once.
 pub trait Answer: Call + Send + 'static {
-    /// Whether it reads much. A server answers few such calls at once.
-    const IS_COSTLY: bool = true;
     /// What it gives.
     type Answer: Serialize + Send + 'static;
 

@@ -20,6 +20,7 @@ mod tail;
 mod why;
 
 pub use call::{Answer, Given, Reading, Rows, Stop};
+pub use gather::Told;
 pub use outcome::{DAMAGED, FROM_STORE, MISSING, Outcome, RECORDS, UNREADABLE_SEGMENTS};
 pub use records::{DataFiles, ReadingError, Records};
-pub use tail::{Follower, Told, follow};
+pub use tail::{Follower, follow};

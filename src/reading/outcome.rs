@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::{
-    api::{MissingNode, NodeFromStore},
+    api::{MissingNode, NodeFromStore, NodeNote},
     query_log::SearchOutcome,
 };
 
@@ -53,6 +53,26 @@ impl Outcome {
     /// The nodes whose part is missing.
     pub fn missing(&self) -> &[MissingNode] {
         self.missing.as_deref().unwrap_or_default()
+    }
+
+    /// What is said of nodes, one note for each.
+    pub fn notes(&self) -> impl Iterator<Item = NodeNote> {
+        let missing = self.missing().iter().cloned().map(NodeNote::Missing);
+        missing.chain(self.from_store.iter().cloned().map(NodeNote::FromStore))
+    }
+
+    /// The same with what these notes say of nodes.
+    #[must_use]
+    pub fn with_notes(self, notes: impl IntoIterator<Item = NodeNote>) -> Self {
+        let (mut missing, mut from_store) = (Vec::new(), Vec::new());
+        for note in notes {
+            match note {
+                NodeNote::Missing(node) => missing.push(node),
+                NodeNote::FromStore(node) => from_store.push(node),
+                NodeNote::Returned(_) => {}
+            }
+        }
+        Self::gathered(self.passed_over, missing, from_store)
     }
 
     /// What trailers say. None if they did not come.

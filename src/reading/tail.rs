@@ -14,11 +14,11 @@ use futures_util::{
 use tokio::{task::spawn_blocking, time::sleep};
 
 use super::{
-    gather::{Doubles, FromNode, NodeTail},
+    gather::{Doubles, NodeTail, Told},
     records::{FilesReader, ReadingError, Records},
 };
 use crate::{
-    api::{Call as _, Fields, FoundRow, NodeNote, RecordFilter},
+    api::{Call as _, Fields, FoundRow, RecordFilter},
     audit::{Audited, Call, Filters},
     query_log::{Cursor, Filter, LogReader, LogRow, Order, Tail},
 };
@@ -27,14 +27,6 @@ use crate::{
 const ROWS_AT_ONCE: usize = 1_000;
 /// How often a tail looks for new records. A look costs one comparison when there is none.
 const POLL_EVERY: Duration = Duration::from_millis(200);
-
-/// What a tail tells.
-pub enum Told {
-    /// A record.
-    Row(FoundRow),
-    /// Whether records of another node are missing.
-    Note(NodeNote),
-}
 
 /// Notes the call as made by the operator `by`, and follows the log from now on.
 pub fn follow(
@@ -69,7 +61,7 @@ pub struct Follower {
 }
 
 impl Follower {
-    /// Asks the other nodes for the first time. Waits until each of them answers or counts as missing.
+    /// Asks the other nodes for the first time. Waits until each of them answers or counts as missing, but not long.
     pub async fn begin(&mut self) {
         join_all(self.nodes.iter_mut().flatten().map(NodeTail::begin)).await;
     }
@@ -86,7 +78,7 @@ impl Follower {
         self,
         stopping: impl Future<Output = ()> + Send + 'static,
     ) -> impl Stream<Item = Told> + Send + 'static {
-        let own = own_rows(self.own).map(|row| Some(FromNode::Row(row)));
+        let own = own_rows(self.own).map(|row| Some(Told::Row(row)));
         let own = own.chain(stream::iter([None]));
         let mut doubles = self.nodes.is_some().then(Doubles::default);
         let nodes = self.nodes.into_iter().flatten().map(|node| node.told().boxed());
@@ -94,14 +86,14 @@ impl Follower {
         let told = stream::select(own, nodes).take_while(|told| future::ready(told.is_some()));
         let told = told.filter_map(move |told| {
             future::ready(match told {
-                Some(FromNode::Row(row)) => {
+                Some(Told::Row(row)) => {
                     let row = match &mut doubles {
                         Some(doubles) => doubles.first(row),
                         None => Some(row),
                     };
                     row.map(Told::Row)
                 }
-                Some(FromNode::Note(note)) => Some(Told::Note(note)),
+                Some(note) => Some(note),
                 None => None,
             })
         });

@@ -245,11 +245,17 @@ async fn the_audit_log_is_for_admins() {
         Reply::to(server.operator(&reader, path)).await.refuses(403, "role-insufficient");
         Reply::to(server.operator("nonsense", path)).await.refuses(401, "token-invalid");
     }
+    // Only a node can ask for another operator.
+    let sly = server.operator_token("sly", "reader");
+    let asked = server.operator(&sly, "/v1/audit").header("dispatchd-operator", "rea");
+    Reply::to(asked).await.refuses(403, "role-insufficient");
     // A token of nobody leaves nothing: everybody could fill the disk. An operator without the role leaves its try.
-    let told: Vec<_> = begun(&server.data).into_iter().map(|it| it["call"].clone()).collect();
-    assert_eq!(told, ["audit-list", "audit-verify"]);
+    let of_entry = |it: Value| (it["operator"].clone(), it["call"].clone());
+    let told: Vec<_> = begun(&server.data).into_iter().map(of_entry).collect();
+    let expected = [("rea", "audit-list"), ("rea", "audit-verify"), ("sly", "audit-list")];
+    assert_eq!(told, expected.map(|(who, call)| (Value::from(who), Value::from(call))));
     let end = end_of_last(&server.data).await;
-    let refused = json!({"of": 3, "records": 0, "whole": false, "refused": "role-insufficient"});
+    let refused = json!({"of": 5, "records": 0, "whole": false, "refused": "role-insufficient"});
     assert_eq!(end, refused);
     let admin = server.operator_token("adm", "admin");
     for query in ["since=planted-415", "until=x", "operator=%2B14155550123", "handle=x", "x=1"] {

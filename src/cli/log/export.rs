@@ -78,7 +78,7 @@ impl Export {
         // Another process may have made the file meanwhile.
         may_export(&self.output, binary, self.force)?;
         let records = file.records();
-        file.finish()?;
+        file.finish(outcome.as_ref().is_some_and(|it| it.missing.is_some()))?;
         self.print(records, outcome.as_ref())
     }
 
@@ -135,13 +135,16 @@ impl Export {
 
     fn print(&self, records: u64, outcome: Option<&Outcome>) -> anyhow::Result<()> {
         let (shown, counted) = (&self.output, counted(records, "record"));
+        let lacks = outcome.map_or(Ok(()), print_lacks);
         match records {
             _ if self.output == Target::Stdout => note!("dispatchd: {counted} written"),
-            0 => note!("dispatchd: no record matches; {shown} is valid and empty"),
+            0 if lacks.is_ok() => {
+                note!("dispatchd: no record matches; {shown} is valid and empty");
+            }
+            0 => note!("dispatchd: no record came; {shown} is valid and empty"),
             1 => note!("dispatchd: {counted} is in {shown}"),
             _ => note!("dispatchd: {counted} are in {shown}"),
         }
-        let lacks = outcome.map_or(Ok(()), print_lacks);
         match outcome {
             Some(_) => {}
             None => note!(

@@ -65,7 +65,7 @@ export const UNKNOWN_TOKEN = "No operator has this token, or it was revoked.";
 /** The pauses before the server is asked again, in milliseconds; the last one repeats. */
 const PAUSES = [1000, 2000, 4000, 8000, 15000];
 
-/** Fires `gone` when the server stops to answer, and `back` when it answers again. */
+/** Fires `gone` when the server stops answering, and `back` when it answers again. */
 export class Api extends EventTarget {
   #isGone = false;
 

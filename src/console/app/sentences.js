@@ -31,11 +31,37 @@ export function sentence(text) {
 }
 
 /**
- * What an answer from the log may lack, a sentence each.
- * @param {{ damaged?: number, unreadable_segments?: number, hidden_until?: string | null }} summary
+ * A node of a cluster whose part of an answer is missing, or comes from its copies. Such lines end an answer.
+ * @typedef {{ kind: "missing", node: string, why: string }} MissingNode
+ * @typedef {{ kind: "from_store", node: string, why: string, until: string | null, complete: boolean, gaps?: string[] }} NodeFromStore
+ * @typedef {MissingNode | NodeFromStore} GoneNode
  */
-export function gaps({ damaged = 0, unreadable_segments: unreadable = 0, hidden_until: hidden }) {
-  const gaps = [];
+
+/** @param {GoneNode} gone */
+export function lacking(gone) {
+  const { node, why } = gone;
+  if (gone.kind === "missing") return `The node ${seen(node)} is missing, or a part of it: ${seen(why)}.`;
+  const { until, complete, gaps: places = [] } = gone;
+  const reach = complete ? "All of its records" : until === null ? "No record of it" : `Its records up to ${utc(until)} UTC`;
+  const lost = places.length > 0 ? ` Copies are damaged or missing of ${seen(places.join(", "))}.` : "";
+  return `The node ${seen(node)} is gone: ${seen(why)}. ${reach} can be read from the object store.${lost}`;
+}
+
+/**
+ * What an answer from the log may lack, a sentence each.
+ * @param {{
+ *   damaged?: number, unreadable_segments?: number, hidden_until?: string | null,
+ *   missing?: readonly { node: string, why: string }[] | null,
+ *   from_store?: readonly { node: string, why: string, until?: string | null, complete: boolean, gaps?: string[] }[] | null,
+ *   cut?: number,
+ * }} summary
+ */
+export function gaps({ damaged = 0, unreadable_segments: unreadable = 0, hidden_until: hidden, missing, from_store: stored, cut = 0 }) {
+  const gaps = [
+    ...(missing ?? []).map((node) => lacking({ kind: "missing", ...node })),
+    ...(stored ?? []).map((node) => lacking({ kind: "from_store", ...node, until: node.until ?? null })),
+  ];
+  if (cut > 0) gaps.push(`${counted(cut, "handle")} changed too often to be counted in full.`);
   if (damaged > 0) gaps.push(`${counted(damaged, "damaged place")} passed over: records may be missing.`);
   if (unreadable > 0) gaps.push(`${counted(unreadable, "segment")} could not be read: records may be missing.`);
   if (hidden) gaps.push(`Records up to ${utc(hidden)} UTC are hidden, because the wall clock is ahead of trusted time.`);

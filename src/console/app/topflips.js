@@ -4,6 +4,7 @@ import { commandWords } from "./command.js";
 import { h, outside, replace } from "./dom.js";
 import { number, time } from "./format.js";
 import { Reading } from "./reading.js";
+import { gaps } from "./sentences.js";
 import { table } from "./table.js";
 
 /** @typedef {import("./types.js").Context} Context */
@@ -38,7 +39,9 @@ export function mountFlips(root, ctx) {
 
 /** @param {import("./types.js").FlipReport} report @param {Context} ctx */
 function show({ flips, summary }, ctx) {
-  if (flips.length === 0) return h("p", { role: "status" }, "No answer went back and forth.");
+  const warnings = gaps(summary).map((gap) => h("p", { class: "note warning" }, gap));
+  if (flips.length === 0 && summary.missing?.length) return h("div", { role: "status" }, ...warnings);
+  if (flips.length === 0) return h("div", { role: "status" }, ...warnings, h("p", {}, "No answer went back and forth."));
   const line = (/** @type {import("./types.js").Flip} */ flip) =>
     h(
       "tr",
@@ -50,6 +53,7 @@ function show({ flips, summary }, ctx) {
       h("td", { class: "sentence" }, flip.because),
     );
   return h("div", {},
+    ...warnings,
     table("Handles that changed", ["Handle", "#Changes", "Last (UTC)", "Likely"], flips.map(line), "stack"),
     summary.handles > flips.length && h("p", { class: "hint" }, `${number(summary.handles)} handles changed in all.`));
 }

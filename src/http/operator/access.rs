@@ -16,7 +16,7 @@ use crate::{
         auth::{Holder, bearer, token_invalid},
         problem::{Code, Problem},
     },
-    operators::{Operator, Operators, OperatorsError, Role},
+    operators::{Operator, Operators, OperatorsError, Role, asked_through},
     reading::Records,
     shared_log::Fence,
     shutdown::Shutdown,
@@ -66,23 +66,36 @@ impl Gate {
         Authority::new(operators, operator, fence, shutdown)
     }
 
+    /// Whether the token is that of a node.
+    pub(super) fn is_node(&self, headers: &HeaderMap) -> bool {
+        authorize(headers, &self.operators, Role::Member).is_ok()
+    }
+
     /// The operator for whom another node asks, if its role reaches `least`. The token is that of the node. The authority ends with that of
-    /// either. The node is believed who asked it: it could read the name of every operator anyway.
-    pub(super) fn admit_through_node(
+    /// either. The node is believed who asked it: it could read the name of every operator anyway. The audit log notes a refusal if it is
+    /// one of the call `refused_as`.
+    pub(super) async fn admit_through_node(
         &self,
         headers: &HeaderMap,
         least: Role,
+        refused_as: Option<Call>,
     ) -> Result<(Role, Authority), Problem> {
         let node = authorize(headers, &self.operators, Role::Member)?;
         let name = headers.get(ON_BEHALF).and_then(|name| name.to_str().ok()).unwrap_or_default();
         let named = self.operators.named(name).map_err(|error| unreadable(&error))?;
-        let operator = named.filter(|operator| operator.role.reaches(least)).ok_or_else(|| {
-            let detail = format!(
-                "the operator for whom the node asks has no longer the role {}",
-                least.name()
-            );
-            Problem::new(Code::RoleInsufficient, detail)
-        })?;
+        let operator = match named {
+            Some(operator) if operator.role.reaches(least) => operator,
+            named => {
+                let code = Code::RoleInsufficient;
+                if let Some((call, operator)) = refused_as.zip(named) {
+                    self.note_refused(asked_through(&operator.name, &node.name), call, code).await;
+                }
+                let role = least.name();
+                let detail =
+                    format!("the operator for whom the node asks has no longer the role {role}");
+                return Err(Problem::new(code, detail));
+            }
+        };
         Ok((operator.role, self.authority(operator).through(node)))
     }
 
@@ -98,18 +111,23 @@ impl Gate {
             Err(refused) if refused.code == Code::RoleInsufficient => refused,
             Err(refused) => return Err(refused),
         };
-        let Ok(operator) = authenticate(headers, &self.operators) else { return Err(refused) };
-        if !self.refused_calls.is_due(&operator.name, call, Instant::now()) {
-            return Err(refused);
+        if let Ok(operator) = authenticate(headers, &self.operators) {
+            self.note_refused(operator.name, call, refused.code).await;
         }
-        let (records, code) = (self.records.clone(), refused.code);
+        Err(refused)
+    }
+
+    async fn note_refused(&self, name: String, call: Call, code: Code) {
+        if !self.refused_calls.is_due(&name, call, Instant::now()) {
+            return;
+        }
+        let records = self.records.clone();
         let noted = spawn_blocking(move || {
-            records.note(&operator.name, call, &Filters::none()).map(|it| it.refuse(code))
+            records.note(&name, call, &Filters::none()).map(|it| it.refuse(code))
         });
         if let Ok(Err(error)) = noted.await {
             tracing::error!(%error, "a refused call is not noted");
         }
-        Err(refused)
     }
 }
 

@@ -24,7 +24,7 @@ use tokio::{runtime::Handle, sync::mpsc};
 
 use super::places::Place;
 use crate::{
-    api::{NodeNote, Row},
+    api::Row,
     background, limits,
     reading::{self, Given, Outcome, Reading, Stop},
 };
@@ -113,9 +113,7 @@ impl Writer {
     /// The answer is complete. A client that takes no trailers gets a line for each node that is gone.
     fn end(mut self, outcome: Outcome) {
         if !self.takes_trailers {
-            let missing = outcome.missing().iter().cloned().map(NodeNote::Missing);
-            let from_store = outcome.from_store.iter().cloned().map(NodeNote::FromStore);
-            for note in missing.chain(from_store) {
+            for note in outcome.notes() {
                 self.chunk.extend(note.to_json().into_bytes());
                 self.chunk.push(b'\n');
             }

@@ -109,6 +109,7 @@ pub(super) async fn export_by_body(
             (NodeSegment = "application/x-ndjson"),
         )),
         (status = 400, description = "`request-invalid`: a parameter is unknown, appears twice, or has a value that it does not take"),
+        (status = 503, description = "`overloaded`: as many searches run as the server bears, or as one operator may"),
     ),
     security(("operator" = ["reader"])),
 )]

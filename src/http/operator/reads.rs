@@ -150,9 +150,12 @@ struct Admitted {
 
 impl Admitted {
     async fn of<C: Call>(headers: &HeaderMap, gate: Gate) -> Result<Self, Problem> {
+        // An operator who sends the header asks in the own name all the same.
+        let is_for_operator =
+            || C::NODES_MAY && headers.contains_key(ON_BEHALF) && gate.is_node(headers);
         let (role, authority) = match C::REFUSED_AS {
-            _ if C::NODES_ONLY || C::NODES_MAY && headers.contains_key(ON_BEHALF) => {
-                gate.admit_through_node(headers, C::ROLE)?
+            _ if C::NODES_ONLY || is_for_operator() => {
+                gate.admit_through_node(headers, C::ROLE, C::REFUSED_AS).await?
             }
             Some(call) => (C::ROLE, gate.admit_admin(headers, call).await?),
             None => gate.admit(headers, C::ROLE)?,
@@ -203,7 +206,7 @@ impl<C: Answer> Asked<C> {
         more: impl Future<Output = T>,
         joined: impl FnOnce(C::Answer, T) -> C::Answer,
     ) -> Result<Response, Problem> {
-        let place = if C::IS_COSTLY { Some(self.search().await?) } else { None };
+        let place = self.search().await?;
         let Self { request, authority, reads, .. } = self;
         let by = authority.name().to_owned();
         // Dropped with this future, at the latest when the client goes away.
@@ -247,6 +250,8 @@ impl<C: Rows> Asked<C> {
         if self.accepted.lines {
             return self.rows().await;
         }
+        // It waits for other nodes.
+        let place = self.search().await?;
         let Self { request, authority, reads, .. } = self;
         let (by, headers) = (authority.name().to_owned(), reads.headers::<C>());
         // Dropped with this future, at the latest when the client goes away.
@@ -254,6 +259,7 @@ impl<C: Rows> Asked<C> {
         let _here = client.clone().drop_guard();
         let stop: Stop = Arc::new(move || client.is_cancelled());
         let read = spawn_blocking(move || {
+            let _place = place;
             let mut rows = Vec::new();
             let outcome = request.begin(&reads.records, &by)?.each(&stop, |row| {
                 rows.push(row);

@@ -37,16 +37,11 @@ pub(super) struct ChangeKeys(RandomState);
 impl ChangeKeys {
     /// The key of a row; none if it is no change. Its instant is not part of it.
     pub(super) fn of(&self, row: &LogRow) -> Option<ChangeKey> {
-        self.of_record(&row.record, row.record.change_id())
-    }
-
-    /// As [`Self::of`], of a record that may lack its id.
-    pub(super) fn of_record(&self, record: &Record, id: Option<ChangeId>) -> Option<ChangeKey> {
-        match record {
+        match &row.record {
             Record::Change(change) => {
                 let about = (&change.handle, change.device, change.account);
                 let content = self.0.hash_one((change.kind, change.cause, about));
-                Some(ChangeKey { id: id?, content })
+                Some(ChangeKey { id: change.id, content })
             }
             Record::Lookup(_) | Record::Refusals(_) => None,
         }

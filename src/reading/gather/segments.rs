@@ -8,7 +8,7 @@ use crate::{
     api::{Call as _, NodeSegment, OfNode, Scope, SegmentsRequest},
     cluster::ClientError,
     limits,
-    query_log::{SearchOutcome, SegmentSummary},
+    query_log::{SearchOutcome, SegmentId, SegmentSummary},
     reading::{
         call::{Take, send_rows},
         outcome::Outcome,
@@ -53,8 +53,9 @@ fn read_node(asked: &AskedNode, take: Take<'_, NodeSegment>) -> Result<bool, Fai
     let path = format!("{}?scope={}", SegmentsRequest::PATH, Scope::Node.code());
     let mut rows = PartRows::new(asked.clone(), path, None);
     while let Some(row) = rows.next::<NodeSegment>()? {
-        // One that sends for ever.
-        if limits::CLUSTER_SEGMENTS_MAX < rows.came() {
+        // One that sends for ever, or what is no name: a list is held in memory.
+        let is_segment = SegmentId::parse(&row.row.segment).is_some();
+        if !is_segment || limits::CLUSTER_SEGMENTS_MAX < rows.came() {
             return Err(ClientError::Unreadable.into());
         }
         // The node says of itself what it likes.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::stream::{self, Stream};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::merge::{Bounds, ChangeKeys, Recent};
 use crate::{
@@ -21,10 +21,11 @@ const DATA: &[u8] = b"data: ";
 /// Between two attempts to reach a node.
 const PAUSE: Duration = limits::CLUSTER_PEER_PAUSE;
 
-/// What another node tells.
-pub(in crate::reading) enum FromNode {
-    /// A record, with the id of its change.
+/// What a tail tells.
+pub enum Told {
+    /// A record.
     Row(FoundRow),
+    /// Whether records of another node are missing.
     Note(NodeNote),
 }
 
@@ -57,33 +58,33 @@ impl NodeTail {
         Self { others, node, operator, body, lines, read_to, is_missing, is_over, begun }
     }
 
-    /// Asks the node for the first time.
+    /// Asks the node for the first time. A tail does not wait long for one that does not begin.
     pub(in crate::reading) async fn begin(&mut self) {
-        self.begun = self.open().await;
+        self.begun = self.open(limits::CLUSTER_TAIL_PATIENCE).await;
     }
 
     /// What the node tells. It ends if the node is removed from the cluster.
-    pub(in crate::reading) fn told(self) -> impl Stream<Item = FromNode> + Send + 'static {
+    pub(in crate::reading) fn told(self) -> impl Stream<Item = Told> + Send + 'static {
         stream::unfold(self, |mut tail| async move { Some((tail.next().await?, tail)) })
     }
 
-    async fn next(&mut self) -> Option<FromNode> {
+    async fn next(&mut self) -> Option<Told> {
         if let Some(note) = self.begun.take() {
-            return Some(FromNode::Note(note));
+            return Some(Told::Note(note));
         }
         while !self.is_over {
             let told = match &mut self.lines {
-                None => self.open().await,
+                None => self.open(limits::CLUSTER_TAIL_SILENCE).await,
                 Some(lines) => match next_row(&self.others, &self.node, lines).await {
                     Ok(row) => {
                         self.read_to = row.at;
-                        return Some(FromNode::Row(row));
+                        return Some(Told::Row(row));
                     }
                     Err(why) => self.lost(&why),
                 },
             };
             if let Some(note) = told {
-                return Some(FromNode::Note(note));
+                return Some(Told::Note(note));
             }
             if self.lines.is_none() && !self.is_over {
                 sleep(PAUSE).await;
@@ -92,10 +93,12 @@ impl NodeTail {
         None
     }
 
-    async fn open(&mut self) -> Option<NodeNote> {
+    /// Asks the node, and waits so long for the head of its answer.
+    async fn open(&mut self, patience: Duration) -> Option<NodeNote> {
         let (path, body, operator) = (PATH, Some(&*self.body), &*self.operator);
         let asking = Asking { path, body, takes: EVENTS, operator };
-        match self.others.lines(&self.node, &asking).await {
+        let lines = self.others.lines(&self.node, &asking);
+        match within(patience, lines).await {
             Ok(lines) => {
                 self.lines = Some(lines);
                 let (node, since) = (self.node.name.clone(), self.read_to);
@@ -116,6 +119,15 @@ impl NodeTail {
     }
 }
 
+/// What `work` gives, which waits for a node; unless it waits for longer.
+async fn within<T>(
+    patience: Duration,
+    work: impl Future<Output = Result<T, ClientError>>,
+) -> Result<T, ClientError> {
+    let silent = |_| ClientError::Unanswered(format!("silent for {} seconds", patience.as_secs()));
+    timeout(patience, work).await.map_err(silent)?
+}
+
 /// The next record that the node gives.
 async fn next_row(
     others: &Others,
@@ -127,16 +139,16 @@ async fn next_row(
             Some(line) => line,
             None => {
                 let next = async { Ok::<_, ClientError>(lines.next().await?) };
+                let next = within(limits::CLUSTER_TAIL_SILENCE, others.while_alive(node, next));
                 let ended = || ClientError::Unanswered("it ended its answer".to_owned());
-                others.while_alive(node, next).await?.ok_or_else(ended)?
+                next.await?.ok_or_else(ended)?
             }
         };
         if let Some(row) = line.strip_prefix(DATA) {
             let row: FoundRow = serde_json::from_slice(row).map_err(|_| ClientError::Unreadable)?;
             // The node says of itself what it likes.
-            let id = row.id;
-            let row = FoundRow::of_node(row.into_parts().0, Some(&node.name));
-            return Ok(FoundRow { id, ..row });
+            let (_, row) = row.into_placed().ok_or(ClientError::Unreadable)?;
+            return Ok(FoundRow::of_node(row, Some(&node.name)));
         }
     }
 }
@@ -153,9 +165,9 @@ pub(in crate::reading) struct Doubles {
 impl Doubles {
     /// A row of one of the nodes, as a client gets it. None if another node has given a record of the same change.
     pub(in crate::reading) fn first(&mut self, row: FoundRow) -> Option<FoundRow> {
-        let name = row.node.as_deref().unwrap_or_default();
-        let id = row.id.or_else(|| row.record.change_id());
-        if let Some(change) = self.keys.of_record(&row.record, id) {
+        let (row, name) = row.into_parts();
+        if let Some(change) = self.keys.of(&row) {
+            let name = name.as_deref().unwrap_or_default();
             let known = self.nodes.iter().position(|node| node == name);
             let node = known.unwrap_or_else(|| {
                 self.nodes.push(name.to_owned());
@@ -165,6 +177,6 @@ impl Doubles {
                 return None;
             }
         }
-        Some(FoundRow { id: None, place: None, ..row })
+        Some(FoundRow::of_node(row, name.as_deref()))
     }
 }

@@ -51,7 +51,7 @@ impl Format {
 /// A file being exported. It appears under its name only when [`ExportFile::finish`] has completed it; dropped before, it
 /// leaves nothing. Only its owner can read it (mode 0600). It does not expire.
 pub struct ExportFile {
-    /// Until the first row, which tells whether there is a column for the node.
+    /// Until the first row or the end, which tells whether there is a column for the node.
     open: Option<OpenTarget>,
     rows: Option<TableFile>,
     format: Format,
@@ -108,9 +108,9 @@ impl ExportFile {
     }
 
     /// Writes what is left. Makes a file durable and gives it its name, replacing what has it. An export without rows is
-    /// valid, too.
-    pub fn finish(mut self) -> Result<(), ExportError> {
-        self.begin(false)?;
+    /// valid, too; `is_gathered` gives it the column for the node.
+    pub fn finish(mut self, is_gathered: bool) -> Result<(), ExportError> {
+        self.begin(is_gathered)?;
         self.rows.map_or(Ok(()), TableFile::finish)
     }
 }

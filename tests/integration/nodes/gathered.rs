@@ -235,7 +235,13 @@ async fn each_node_notes_who_asked_and_a_node_asks_for_an_operator_only() {
     assert_eq!(ask(Some("adm"), "/v1/registry").await, 403);
     let named = logs.trio.nodes[0].operator(&logs.token, "/v1/log?scope=node");
     let named = named.header("dispatchd-operator", "adm").send().await.unwrap();
-    assert_eq!(named.status(), 403, "a person asks in the own name");
+    assert_eq!(named.status(), 200, "a person asks in the own name");
+
+    assert_eq!(ask(Some("ann"), "/v1/audit?scope=node").await, 403);
+    let asked = logs.trio.nodes[0].operator(&admin, "/v1/audit?scope=node");
+    let noted = lines(&asked.send().await.unwrap().text().await.unwrap());
+    assert!(noted.iter().any(|it| it["operator"] == "ann@b" && it["call"] == "audit-list"));
+    assert!(!noted.iter().any(|it| it["operator"] == "adm" && it["call"] == "search"), "{noted:?}");
 }
 
 #[tokio::test]

@@ -2,10 +2,12 @@
 
 import { isAborted } from "../api.js";
 import { BROKEN } from "../days.js";
-import { h, outside, seen } from "../dom.js";
-import { counted, number, utc } from "../format.js";
+import { h, outside } from "../dom.js";
+import { counted, number } from "../format.js";
 import { gaps } from "../sentences.js";
 import { ROWS_MAX } from "./found.js";
+
+export { lacking } from "../sentences.js";
 
 /** @typedef {import("../types.js").Context} Context */
 /** @typedef {import("../types.js").LogRecord} LogRecord */
@@ -48,22 +50,9 @@ export function chips(rules, notes, onDrop) {
   ];
 }
 
-/**
- * A node of a cluster whose part of an answer is missing, or comes from its copies. Such lines end an answer.
- * @typedef {{ kind: "missing", node: string, why: string }} MissingNode
- * @typedef {{ kind: "from_store", node: string, why: string, until: string | null, complete: boolean, gaps?: string[] }} NodeFromStore
- * @typedef {MissingNode | NodeFromStore} GoneNode
- */
-
-/** @param {GoneNode} gone */
-export function lacking(gone) {
-  const { node, why } = gone;
-  if (gone.kind === "missing") return `The node ${seen(node)} is missing, or a part of it: ${seen(why)}.`;
-  const { until, complete, gaps: places = [] } = gone;
-  const reach = complete ? "All of its records" : until === null ? "No record of it" : `Its records up to ${utc(until)} UTC`;
-  const lost = places.length > 0 ? ` Copies are damaged or missing of ${seen(places.join(", "))}.` : "";
-  return `The node ${seen(node)} is gone: ${seen(why)}. ${reach} can be read from the object store.${lost}`;
-}
+/** @typedef {import("../sentences.js").MissingNode} MissingNode */
+/** @typedef {import("../sentences.js").NodeFromStore} NodeFromStore */
+/** @typedef {import("../sentences.js").GoneNode} GoneNode */
 
 /**
  * The rows of an answer. The lines that name nodes go to `take`.

@@ -13,6 +13,7 @@ use axum::{
 };
 use futures_util::{
     StreamExt as _,
+    future::pending,
     stream::{self, BoxStream},
 };
 use http_body::Frame;
@@ -24,7 +25,7 @@ use tokio::{
 };
 
 use crate::{
-    api::{FlipPart, FlipReport, FoundRow, MissingNode, SearchRequest},
+    api::{FlipPart, FlipReport, FoundRow, MissingNode, NodeNote, SearchRequest},
     clock::Clock as _,
     cluster::{
         Others,
@@ -40,7 +41,9 @@ use crate::{
     },
     reading::{
         call::Stop,
-        gather::{GatheredFlips, GatheredSearch, Question},
+        gather::{
+            AskedNode, GatheredFlips, GatheredSearch, NodeTail, Question, Told, list_segments,
+        },
         outcome::{DAMAGED, Outcome, RECORDS, UNREADABLE_SEGMENTS},
     },
 };
@@ -331,4 +334,50 @@ async fn a_node_that_lies_about_rows_is_named_and_the_others_are_found() {
         let (rows, outcome) = asked.search(order).await;
         assert_eq!((rows.len(), outcome.missing().len()), (all.len(), 0));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_lists_what_is_no_segment_is_named() {
+    let segment = |name: &str| {
+        let at = "2026-11-23T08:00:00Z";
+        format!(
+            r#"{{"segment":"{name}","state":"sealed","from":"{at}","until":"{at}","records":1,"bytes":1,"expires_at":"{at}"}}"#
+        )
+    };
+    let b = Said::whole(vec![segment(&"x".repeat(1 << 16))]);
+    let asked = Asked::new(vec![b], vec![Said::whole(vec![segment("0000498728-000001")])]).await;
+    let stop: Stop = Arc::new(|| false);
+    let nodes = AskedNode::all(&asked.others, "ann", &Runtime::current(), &stop);
+    let list = move || {
+        let mut names = Vec::new();
+        let mut take = |row: crate::api::NodeSegment| {
+            names.push(row.row.segment);
+            true
+        };
+        let outcome = list_segments((Vec::new(), Some("a")), Some(nodes), &mut take);
+        (names, outcome.unwrap().unwrap())
+    };
+    let (names, outcome) = spawn_blocking(list).await.unwrap();
+    assert_eq!(
+        (names, named(outcome.missing())),
+        (vec!["0000498728-000001".to_owned()], vec!["b"])
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tail_begins_without_a_node_that_does_not_begin_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let silent = served(Router::new().fallback(async || pending::<Response>().await)).await;
+    let b = member("b", 2, silent);
+    let others = Others::new(peers(folder.path(), vec![b.clone()]).await);
+    let asked = ("ann".to_owned(), "{}".to_owned());
+    let mut tail = NodeTail::new(others, b, asked, crate::clock::Timestamp::from_secs(1));
+    tail.begin().await;
+    let Some(Told::Note(NodeNote::Missing(missing))) = Box::pin(tail.told()).next().await else {
+        panic!("the node is not named");
+    };
+    assert_eq!(
+        (missing.node.as_str(), missing.why.as_str()),
+        ("b", "no answer: silent for 3 seconds")
+    );
 }

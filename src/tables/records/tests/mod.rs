@@ -96,7 +96,7 @@ fn write(path: &Path, rows: &[LogRow], recipients: Option<&Recipients>) {
     rows.iter().for_each(|row| file.write(row, None).unwrap());
     assert_eq!(file.records(), rows.len() as u64);
     assert!(!path.exists());
-    file.finish().unwrap();
+    file.finish(false).unwrap();
 }
 
 fn handle_of(row: &LogRow) -> Option<String> {
@@ -238,14 +238,14 @@ fn in_a_cluster_the_node_is_the_last_column() {
         let path = folder.path().join("log");
         let mut file = ExportFile::create(&Target::File(path.clone()), format, None).unwrap();
         file.write(&lookup(1, None), Some("b")).unwrap();
-        file.finish().unwrap();
+        file.finish(false).unwrap();
         let text = fs::read_to_string(&path).unwrap();
         assert!(text.contains(head) && text.ends_with(row), "{text}");
     }
     let path = folder.path().join("log.parquet");
     let mut file = ExportFile::create(&Target::File(path.clone()), Format::Parquet, None).unwrap();
     rows(9).iter().for_each(|row| file.write(row, Some("b")).unwrap());
-    file.finish().unwrap();
+    file.finish(false).unwrap();
     let read = SerializedFileReader::new(File::open(&path).unwrap()).unwrap();
     let rows = read.get_row_iter(None).unwrap().map(|row| row.unwrap().to_string());
     assert!(rows.into_iter().all(|row| row.ends_with("node: \"b\"}")));
