@@ -230,8 +230,8 @@ pub const LOG_SEARCH_HOURS_AHEAD: usize = 2;
 pub const LOG_FLIPS_BYTES_MAX: usize = if cfg!(test) { 8 * 1024 } else { 6 * 1024 * 1024 };
 /// The same for a node of a cluster, which keeps more of each handle, for the node that counts: 170 bytes for most.
 pub const LOG_FLIPS_PARTS_BYTES_MAX: usize = if cfg!(test) { 8 * 1024 } else { 12 * 1024 * 1024 };
-/// Changes and runs of lookups that a node of a cluster keeps of one handle, and hands over to the node that counts flips: at most 140
-/// bytes of JSON each. If there are more, it joins runs over longer pauses. A handle whose route changed too often for that is cut.
+/// Changes and runs of lookups of one handle that a node of a cluster hands over to the node that counts flips. Each takes at most
+/// 140 bytes of JSON. If there are more, it joins runs over longer pauses. A handle whose route changed too often for that is cut.
 pub const LOG_FLIPS_STEPS_MAX: usize = if cfg!(test) { 64 } else { 4_096 };
 /// The longest pause over which runs are joined: as long as records are kept, or longer.
 pub const LOG_FLIPS_GAP_MAX: Duration = Duration::from_secs(400 * 24 * 3_600);

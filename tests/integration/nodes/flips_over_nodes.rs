@@ -57,7 +57,8 @@ async fn a_handle_whose_lookups_alternate_over_nodes_flips_and_a_node_that_is_go
         assert_eq!(flips(&nodes[node], &reader, "until=2100-01-01").await["flips"], whole["flips"]);
         let alone = flips(&nodes[node], &reader, "scope=node").await;
         assert_eq!(alone["summary"]["handles"], 0, "no node has both routes: {alone}");
-        let noted = Reply::to(nodes[node].operator(&admin, "/v1/audit?operator=ann")).await;
+        let noted =
+            Reply::to(nodes[node].operator(&admin, "/v1/audit?operator=ann&scope=node")).await;
         let noted: Vec<Value> =
             noted.text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         let of_case: Vec<_> = noted.iter().filter(|it| it["case"] == "INC-7").collect();

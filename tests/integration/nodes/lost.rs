@@ -150,7 +150,7 @@ async fn a_burned_machine_is_read_from_the_store_and_named_with_its_reach() {
     assert_eq!(exported.status.code(), Some(1));
     assert_eq!(lookups(&lines(&exported.stdout), "c"), of_c);
     assert_eq!(lines(&exported.stdout).len(), records(&whole).len());
-    let why = copied.command(0, &["why", HANDLE, "--detail", "all", "--json"]);
+    let why = copied.command(0, &["why", HANDLE, "--all", "--json"]);
     assert_eq!(why.status.code(), Some(1), "{}", said(&why));
     let summary = lines(&why.stdout).pop().unwrap();
     assert_eq!(summary["from_store"][0]["node"], "c", "{summary}");
