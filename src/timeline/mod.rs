@@ -8,7 +8,7 @@
 //! ```
 //!
 //! In a cluster each node has a log of its own. [`interleave`] makes one history of them, which is exact whatever the nodes' clocks.
-//! [`align`] does the same for what nodes hand over of many handles.
+//! [`align()`] does the same for what nodes hand over of many handles.
 //!
 //! Changes are facts, and where the log holds the change by which a claim began they tell everything. An answer counts
 //! as evidence only where it contradicts them. That happens in three cases:

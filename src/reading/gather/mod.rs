@@ -10,7 +10,7 @@
 //! then the other node waits. So memory does not grow with the answer.
 //!
 //! An other node is asked with the scope `node`, in the name of the operator who asked this one: it notes both in its own audit log. A node
-//! whose part is missing is named in the [`Outcome`](super::Outcome). [`AskedNode`](asked_node::AskedNode) is the one place that asks.
+//! whose part is missing is named in the [`Outcome`](super::Outcome). [`AskedNode`] is the one place that asks.
 //!
 //! If the node is gone, or goes in the middle, and its log is copied to an object store, this node reads on there with the keys that it holds:
 //! a search or a timeline behind the last row that came, an export if no row came. A count of flips does not. It does so from the beginning
