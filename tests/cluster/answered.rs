@@ -1,7 +1,7 @@
 //! Whether each lookup that was answered is recorded once, also those of a node whose disk is gone.
 //!
-//! The log of a disk that was destroyed is read as somebody would who has the store and another node: the copies from the store, and the keys of
-//! the hours from that node. What was answered in the last moments before may be lost: it is counted.
+//! The log of a destroyed disk is read with what is left: the copies in the store, and the keys of the hours at another node. What was
+//! answered in the last moments before may be lost: it is counted.
 
 use std::{
     collections::BTreeMap,

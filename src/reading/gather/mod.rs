@@ -12,9 +12,9 @@
 //! An other node is asked with the scope `node`, in the name of the operator who asked this one: it notes both in its own audit log. A node
 //! whose part is missing is named in the [`Outcome`](super::Outcome). [`AskedNode`] is the one place that asks.
 //!
-//! If the node is gone, or goes in the middle, and its log is copied to an object store, this node reads on there with the keys that it holds:
-//! a search or a timeline behind the last row that came, an export if no row came. A count of flips does not. It does so from the beginning
-//! for a node that was removed. Such a node is named, too, with how far its copies reach.
+//! A node may be gone, or go in the middle. If its log is copied to an object store, this node reads the copies with the keys that it holds.
+//! A search or a timeline goes on behind the last row that came. An export reads copies only if no row came, and a count of flips never.
+//! The copies of a removed node are read from the beginning. Such a node is named, too, with how far its copies reach.
 //!
 //! A timeline merges the rows otherwise: [`OtherLog`] gives it those of one node. Flips come handle by handle: [`GatheredFlips`].
 //! Reports, lists of segments and the audit logs have no doubles.
