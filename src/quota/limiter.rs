@@ -117,6 +117,11 @@ impl Quota {
         self.journal.as_ref().map_or(Ok(()), |journal| journal.restore(&self.new_handles))
     }
 
+    /// Whether the memory knows what an earlier run has written.
+    pub(super) fn is_restored(&self) -> bool {
+        self.journal.as_ref().is_none_or(Journal::is_restored)
+    }
+
     /// Writes what has changed; nothing before [`Self::restore`] succeeded. Call it every [`limits::QUOTA_WRITE_EVERY`] and at the stop.
     pub fn write(&self) {
         if let Some(journal) = &self.journal {

@@ -60,6 +60,7 @@ pub use journal::fuzz_rows;
 pub use limit::{Allowance, Charged, Exceeded, Left, record_units, whole_seconds};
 pub use limiter::Quota;
 pub use new_handles::NewToAccount;
+pub use receiving::NotRestored;
 pub use sharing::{Owed, QuotaNews, QuotaReceipt, Round, Sharing, SharingFigures, Spent};
 pub use standing::Standing;
 

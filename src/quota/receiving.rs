@@ -13,9 +13,19 @@ use super::{
 };
 use crate::{ids::AccountId, limits};
 
+/// The quota's files are not read yet. What was counted now would be lost: what they say of an account replaces what the memory says.
+#[derive(Debug, PartialEq, Eq)]
+pub struct NotRestored;
+
 impl Quota {
     /// Counts what another node has told. Blocks for some milliseconds.
-    pub fn receive(&self, news: &QuotaNews) {
+    ///
+    /// # Errors
+    /// Before [`Self::restore`] succeeded. Then nothing is counted, and the other node is to tell it again.
+    pub fn receive(&self, news: &QuotaNews) -> Result<(), NotRestored> {
+        if !self.is_restored() {
+            return Err(NotRestored);
+        }
         let boot = self.clock.boot();
         for row in &news.spent {
             self.receive_spent(*row, boot);
@@ -31,6 +41,7 @@ impl Quota {
         if !asked.is_empty() {
             new_handles.unwritten.add(&asked, None, &[]);
         }
+        Ok(())
     }
 
     /// What this node knows to be owed, in parts: for a node that has missed what was spent.

@@ -169,7 +169,7 @@ impl Server {
         let rounds = fence.map(|(fence, on)| listeners::spawn_rounds(fence, &on, &shutdown));
         let node = modules.node.as_ref();
         if let Some(node) = node {
-            node::spawn_peers(node, &modules.quota, &shutdown);
+            node::spawn_peers(node, &shutdown);
         }
         let operators_socket = directory.answer_operators(&modules.operators, &shutdown);
         let mut server = Self {
@@ -201,6 +201,10 @@ impl Server {
         }
         match ready {
             Ok(()) => {
+                let Modules { node, quota, .. } = &server.modules;
+                if let Some(node) = node {
+                    node::spawn_quotas(node, quota, &server.shutdown);
+                }
                 server.compared().await;
                 server.modules.intake.resume();
                 server.directory.write_addresses(server.addresses);

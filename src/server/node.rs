@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use futures_util::future::join3;
+use futures_util::future::join;
 use zeroize::Zeroizing;
 
 use crate::{
@@ -73,15 +73,27 @@ impl NodeParts {
     }
 }
 
-/// Asks the other nodes, also for keys of hours, and tells them of quotas, on the current runtime until the stop.
-pub(super) fn spawn_peers(node: &ClusterNode, quota: &Arc<Quota>, shutdown: &Shutdown) {
+/// Asks the other nodes, also for keys of hours, on the current runtime until the stop.
+pub(super) fn spawn_peers(node: &ClusterNode, shutdown: &Shutdown) {
     let (peers, stop) = (node.peers.clone(), shutdown.clone());
-    let quotas = QuotaExchange::new(Arc::clone(quota), node.peers.clone());
     let hour_keys = HourKeyExchange::new(node.hour_keys.clone(), node.peers.clone());
     shutdown.spawn("peers", async move {
         tokio::select! {
             () = stop.stopping() => {}
-            ((), (), ()) = join3(peers.run(), quotas.run(), hour_keys.run()) => {}
+            ((), ()) = join(peers.run(), hour_keys.run()) => {}
+        }
+    });
+}
+
+/// Tells the other nodes of quotas, on the current runtime until the stop. To be called once the quota's files are read: a node that begins tells
+/// what is owed, once.
+pub(super) fn spawn_quotas(node: &ClusterNode, quota: &Arc<Quota>, shutdown: &Shutdown) {
+    let stop = shutdown.clone();
+    let quotas = QuotaExchange::new(Arc::clone(quota), node.peers.clone());
+    shutdown.spawn("quotas", async move {
+        tokio::select! {
+            () = stop.stopping() => {}
+            () = quotas.run() => {}
         }
     });
 }

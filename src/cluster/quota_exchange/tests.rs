@@ -41,7 +41,9 @@ fn overdrawn(parts: u64) -> Arc<Quota> {
     let quota = Quota::new(Config::default(), Arc::new(SystemClock)).shared();
     let accounts = 0..parts * limits::QUOTA_NEWS_ROWS_MAX as u64;
     let spent = |key| Spent { counter: Counter::NewHandles, key, units: 1_000 };
-    quota.receive(&QuotaNews { spent: accounts.map(spent).collect(), ..QuotaNews::default() });
+    quota
+        .receive(&QuotaNews { spent: accounts.map(spent).collect(), ..QuotaNews::default() })
+        .unwrap();
     Arc::new(quota)
 }
 

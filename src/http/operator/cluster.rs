@@ -31,8 +31,8 @@ use crate::{
     },
     limits,
     operators::{Operator, Operators, Role, operator_name},
-    quota::Quota,
-    registry::{ClusterId, CopyFor, NodeId, Registry},
+    quota::{NotRestored, Quota},
+    registry::{ChangeError, ClusterId, CopyFor, NodeId, Registry},
     shared_log::{
         Fence,
         etcd::{Etcd, Probed},
@@ -141,6 +141,7 @@ pub(super) async fn member(
     responses(
         (status = 200, description = "It is counted", body = QuotaReceipt),
         (status = 400, description = "`request-invalid`: the server is in no cluster, or has no quotas"),
+        (status = 503, description = "`registry-loading`: nothing is counted before the node knows what it had counted when it stopped"),
     ),
     security(("operator" = ["member"])),
 )]
@@ -160,7 +161,7 @@ pub(super) async fn quota(
         let no_quotas =
             || Problem::new(Code::RequestInvalid, "quota.enabled is false on this node");
         quota.sharing().ok_or_else(no_quotas)?;
-        quota.receive(&news);
+        quota.receive(&news).map_err(|NotRestored| ChangeError::Loading)?;
         Ok(Json(QuotaReceipt { process: peers.process().to_owned() }))
     };
     let counted = spawn_blocking(count).await;

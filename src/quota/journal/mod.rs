@@ -24,7 +24,15 @@ mod written_file;
 
 #[cfg(feature = "testing")]
 pub use fuzz::rows as fuzz_rows;
-use std::{io, path::Path, sync::Mutex, time::Duration};
+use std::{
+    io,
+    path::Path,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use zeroize::Zeroizing;
 
@@ -55,6 +63,8 @@ const RETRY_PAUSE: Duration = Duration::from_secs(5);
 pub(super) struct Journal {
     files: QuotaFiles,
     clock: SharedClock,
+    /// Whether the memory knows what the files say. What it does not know must not replace them.
+    is_restored: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -66,8 +76,8 @@ struct State {
     /// Nothing is written before, by the boot clock.
     retry_at: Duration,
     is_failing: bool,
-    /// Files that could not be read back. None until they were: what the memory does not know must not be replaced by it.
-    unread: Option<Vec<FileName>>,
+    /// Files that could not be read back.
+    unread: Vec<FileName>,
 }
 
 impl Journal {
@@ -90,9 +100,10 @@ impl Journal {
             all_states_at: Duration::ZERO,
             retry_at: Duration::ZERO,
             is_failing: false,
-            unread: None,
+            unread: Vec::new(),
         };
-        Ok((Self { files, clock, state: Mutex::new(state) }, key))
+        let is_restored = AtomicBool::new(false);
+        Ok((Self { files, clock, is_restored, state: Mutex::new(state) }, key))
     }
 
     /// Reads everything back that is not expired. What is damaged is passed over and logged.
@@ -127,8 +138,14 @@ impl Journal {
                  accounts had spent is forgiven"
             );
         }
-        lock(&self.state).unread = Some(unread);
+        lock(&self.state).unread = unread;
+        self.is_restored.store(true, Ordering::Release);
         Ok(())
+    }
+
+    /// Whether [`Self::restore`] succeeded.
+    pub(super) fn is_restored(&self) -> bool {
+        self.is_restored.load(Ordering::Acquire)
     }
 
     /// Returns how many damaged places the file has.
@@ -188,7 +205,7 @@ impl Journal {
     pub(super) fn write(&self, from: &NewHandles) {
         let mut state = lock(&self.state);
         let boot = self.clock.boot();
-        if state.unread.is_none() || boot < state.retry_at {
+        if !self.is_restored() || boot < state.retry_at {
             return;
         }
         let changes = from.unwritten.take();
@@ -224,8 +241,7 @@ impl Journal {
     ) -> Result<(), WriteError> {
         let boot = self.clock.boot();
         if state.all_states_at <= boot || state.states.as_ref().is_some_and(StatesFile::is_long) {
-            let unread = state.unread.as_deref().unwrap_or_default();
-            state.states = Some(self.begin_states(from, unread)?);
+            state.states = Some(self.begin_states(from, &state.unread)?);
             state.all_states_at = boot + limits::QUOTA_STATES_EVERY.min(self.files.retention / 2);
         }
         let Some(changes) = changes else { return Ok(()) };

@@ -15,7 +15,7 @@ use crate::{
         tests::sim_disk::{SimDisk, Survives},
     },
     limits,
-    quota::QuotaFiles,
+    quota::{NotRestored, QuotaFiles},
 };
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -436,6 +436,28 @@ fn a_machine_that_becomes_a_node_forgives_what_was_asked_before_and_goes_on_alon
 }
 
 #[test]
+fn what_other_nodes_tell_before_the_files_are_read_is_refused_since_reading_would_lose_it() {
+    let mut bench = Bench::new();
+    bench.shared_key = Some([7; 16].into());
+    let (call, handles) = (call(1, Standing::Unproven), phones(0..60));
+    let quota = bench.open();
+    ask(&quota, call, &handles[..20]).unwrap();
+    quota.write();
+    drop(quota);
+    let elsewhere = bench.open_at(&bench.folder.path().join("elsewhere"));
+    ask(&elsewhere, call, &handles).unwrap();
+    let owed = elsewhere.owed();
+
+    let quota = bench.unread_at(&bench.dir());
+    let tell = || owed.iter().try_for_each(|news| quota.receive(news));
+    assert_eq!(tell(), Err(NotRestored));
+    quota.restore().unwrap();
+    assert_eq!(tell(), Ok(()));
+    let left = quota.state_of(call.account, call.standing).allowance.daily.remaining;
+    assert_eq!(left, 40);
+}
+
+#[test]
 fn what_other_nodes_told_survives_a_restart() {
     let mut bench = Bench::new();
     bench.shared_key = Some([7; 16].into());
@@ -446,9 +468,9 @@ fn what_other_nodes_told_survives_a_restart() {
     assert_eq!(elsewhere.observe(call.account, call.standing, answered), None);
     let asked = elsewhere.sharing().unwrap().begin(1).news;
     let quota = bench.open();
-    quota.receive(&asked);
+    quota.receive(&asked).unwrap();
     quota.write();
-    elsewhere.owed().iter().for_each(|news| quota.receive(news));
+    elsewhere.owed().iter().for_each(|news| quota.receive(news).unwrap());
     quota.write();
     drop(quota);
     let quota = bench.open();

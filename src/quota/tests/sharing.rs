@@ -41,7 +41,7 @@ fn round(nodes: &[Arc<Quota>], from: usize) -> QuotaNews {
     let round = sharing.begin(nodes.len() - 1);
     let news = round.news.clone();
     let others = nodes.iter().enumerate().filter(|(node, _)| *node != from);
-    others.for_each(|(_, other)| other.receive(&news));
+    others.for_each(|(_, other)| other.receive(&news).unwrap());
     sharing.end(round);
     news
 }
@@ -120,7 +120,7 @@ async fn share(nodes: Vec<Arc<Quota>>, from: usize, is_deaf: bool, mut dice: Dic
             async move {
                 sleep(there).await;
                 if !is_deaf {
-                    to.receive(news);
+                    to.receive(news).unwrap();
                 }
                 sleep(back).await;
             }
@@ -371,7 +371,7 @@ fn a_node_that_lies_empties_no_allowance_for_ever() {
     ] {
         let spent = vec![Spent::new(counter, key, i32::MAX as u32)];
         let owed = vec![Owed { counter, key, debt_us: u64::MAX }];
-        nodes[0].receive(&QuotaNews { spent, owed, ..QuotaNews::default() });
+        nodes[0].receive(&QuotaNews { spent, owed, ..QuotaNews::default() }).unwrap();
     }
     ask(&nodes[0], call(1, Standing::Unproven), &phones(0..1)).unwrap_err();
     clock.advance(2 * DAY);
@@ -418,7 +418,7 @@ fn a_node_that_begins_anew_is_told_what_is_owed() {
         assert!(news.owed.len() <= limits::QUOTA_NEWS_ROWS_MAX);
         let rows = news.owed.iter();
         assert!(rows.clone().all(|it| it.key != 2) && rows.len() > 0);
-        nodes[1].receive(&news);
+        nodes[1].receive(&news).unwrap();
     }
     let both = [&nodes[0], &nodes[1]];
     let left = both.map(|node| node.state_of(call.account, Standing::Older).allowance);
@@ -428,7 +428,7 @@ fn a_node_that_begins_anew_is_told_what_is_owed() {
     let used = both.map(|node| node.lookups.used(1, clock.boot()));
     assert_eq!(used, [20_000; 2]);
     // It has no effect twice.
-    nodes[0].owed().iter().for_each(|news| nodes[1].receive(news));
+    nodes[0].owed().iter().for_each(|news| nodes[1].receive(news).unwrap());
     assert_eq!(nodes[1].lookups.used(1, clock.boot()), 20_000);
 }
 
