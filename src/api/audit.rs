@@ -27,7 +27,7 @@ pub struct AuditRequest {
     pub since: Option<String>,
     /// Begun before this instant: as `since`
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    #[param(example = "2026-11-23T09:00:00Z")]
+    #[param(example = "1h")]
     pub until: Option<String>,
     /// Made by this operator, or by `local:` and the number of a user of the machine; `ann@b` is for ann through the node b of a cluster
     #[arg(long, value_name = "NAME")]

@@ -70,7 +70,7 @@ pub struct RecordFilter {
     pub since: Option<String>,
     /// Before this instant: as `since`
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    #[param(example = "2026-11-23T09:00:00Z")]
+    #[param(example = "1h")]
     pub until: Option<String>,
     /// The case that the call belongs to, kept in the audit log as it is: 1 to 64 characters that name no person
     #[arg(long)]
@@ -289,7 +289,7 @@ pub struct FlipsRequest {
     pub since: Option<String>,
     /// Lookups before this instant: as `since`
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    #[param(example = "2026-11-23T09:00:00Z")]
+    #[param(example = "1h")]
     pub until: Option<String>,
     /// Minimum number of route changes: 2 (there and back) by default, and no less
     #[arg(long, value_name = "N", allow_negative_numbers = true)]

@@ -67,7 +67,7 @@ pub struct WhyRequest {
     pub since: Option<String>,
     /// History before this instant: as `at`. Without it up to the moment explained
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    #[param(example = "2026-11-23T09:00:00Z")]
+    #[param(example = "1h")]
     pub until: Option<String>,
     /// folded (like lookups as one entry, the default) or all
     #[arg(skip)]
