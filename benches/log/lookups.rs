@@ -136,7 +136,7 @@ impl Bench {
             state: String,
         }
         let request = format!(
-            "GET /v1/log/segments HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {}\r\n\r\n",
+            "GET /v1/log/segments HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\n\r\n",
             self.operator
         );
         let mut connection = Connection::open(self.operators)?;

@@ -65,7 +65,7 @@ pub(crate) fn requests(
     }
     let body = r#"{"platform":"ios"}"#;
     let request = format!(
-        "POST /v1/devices HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n\
+        "POST /v1/devices HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
          content-length: {}\r\n\r\n{body}",
         body.len()
     );
@@ -79,7 +79,7 @@ pub(crate) fn requests(
             let place = random.below(handles.len() as u64) as usize;
             handles[place].canonical().replace('+', "%2B")
         };
-        format!("GET /v1/lookup/{handle} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {token}\r\n\r\n")
+        format!("GET /v1/lookup/{handle} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n\r\n")
             .into_bytes()
     };
     Ok((0..8_192).map(request).collect())

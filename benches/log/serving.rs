@@ -162,7 +162,7 @@ pub(crate) fn stream_rows(
     let mut stream = TcpStream::connect(operators)?;
     stream.set_read_timeout(Some(CHECK_EVERY))?;
     let request = format!(
-        "GET {path} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {token}\r\n\
+        "GET {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n\
          accept: application/x-ndjson\r\nconnection: close\r\n\r\n"
     );
     stream.write_all(request.as_bytes())?;

@@ -20,11 +20,13 @@ use data_encoding::HEXLOWER;
 use tokio::time::sleep;
 
 use super::{
+    client_error::ClientError,
     entry_keys::ClusterKeys,
     identity::{Identity, IdentityError, joining_marker},
     key_rows::RECEIVING,
     member::Callee,
-    member_client::{ClientError, JoinRequest, MemberClient},
+    member_client::MemberClient,
+    shared_keys::JoinRequest,
 };
 use crate::{
     clock::SharedClock,

@@ -1,20 +1,20 @@
 //! [`MemberClient`]: what one node asks another one, over its operators' listener.
 
-use std::{error::Error as _, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
-use data_encoding::HEXLOWER;
 use http_body_util::BodyExt as _;
 use reqwest::{Body, Certificate, Client, RequestBuilder, Response, StatusCode, redirect::Policy};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use utoipa::ToSchema;
+use serde::{Deserialize, de::DeserializeOwned};
 use zeroize::Zeroizing;
 
 use super::{
-    answer_lines::{AnswerLines, LinesError},
+    answer_lines::AnswerLines,
+    client_error::{ClientError, cut, unanswered},
     hour_keys::{HourKeysAnswer, HourKeysRequest},
     identity::Identity,
     member::Callee,
     report::MemberReport,
+    shared_keys::{JoinAnswer, JoinRequest, SharedKeys},
 };
 use crate::{
     clock::SharedClock,
@@ -23,7 +23,6 @@ use crate::{
     query_log::ForgottenReport,
     quota::{QuotaNews, QuotaReceipt},
     registry::{ClusterId, NodeKey},
-    vocabulary::ProblemCode,
 };
 
 /// No answer about a node or its keys is longer, and no refusal.
@@ -32,119 +31,6 @@ const ANSWER_BYTES_MAX: usize = 1 << 20;
 pub const ON_BEHALF: &str = "dispatchd-operator";
 /// The header of an answer that lacks the records up to this instant: the clocks of the node that answers disagree.
 pub const HIDDEN_UNTIL: &str = "dispatchd-hidden-until";
-/// How the TLS library begins to say what is wrong with a certificate.
-const UNTRUSTED: &str = "invalid peer certificate: ";
-
-/// A node that wants to join, to the node that lets it in.
-#[derive(Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct JoinRequest {
-    /// Its name, which must be that of the invite.
-    #[schema(example = "b")]
-    pub name: String,
-    /// The origin at which the others reach its operators' listener.
-    #[schema(example = "http://10.0.0.2:8081")]
-    pub address: String,
-    /// Its Ed25519 public key, in hexadecimal: it signs its calls and its entries with it.
-    pub public: String,
-    /// The newest format of entries that it reads.
-    pub format: u8,
-    /// Its X25519 public key, in hexadecimal: keys of entries are sealed to it.
-    pub receiving: String,
-    /// The cluster that its engine holds, in hexadecimal. It must be the cluster that it joins.
-    #[schema(example = "00112233445566778899aabbccddeeff")]
-    pub cluster: String,
-}
-
-/// What a node that has joined needs to know.
-#[derive(Serialize, Deserialize, ToSchema)]
-pub struct JoinAnswer {
-    /// The number of the node, in hexadecimal.
-    #[schema(example = "00c0ffee00c0ffee")]
-    pub node: String,
-}
-
-/// The secrets that all nodes share.
-#[derive(Serialize, Deserialize, ToSchema)]
-pub struct SharedKeys {
-    /// The keys of entries.
-    pub entries: Vec<SharedKey>,
-    /// The key that hashes codes, in hexadecimal: a code that one node sent is answered at any.
-    #[schema(value_type = String)]
-    pub verification: Zeroizing<String>,
-}
-
-/// A key of entries.
-#[derive(Serialize, Deserialize, ToSchema)]
-pub struct SharedKey {
-    /// Its number.
-    pub number: u32,
-    /// Its bytes, in hexadecimal.
-    #[schema(value_type = String)]
-    pub key: Zeroizing<String>,
-}
-
-/// Why another node gave nothing. The texts hold no token.
-#[derive(Debug, thiserror::Error)]
-pub enum ClientError {
-    /// The file of authorities cannot be used.
-    #[error("cluster.members_ca: {0}")]
-    Authorities(String),
-    /// There was no answer.
-    #[error("no answer: {0}")]
-    Unanswered(String),
-    /// It has stopped answering. The text says what became of the last call.
-    #[error("{0}")]
-    Silent(String),
-    /// It was removed from the cluster.
-    #[error("it is no node of the cluster any more")]
-    Removed,
-    /// Its clocks disagree, so it does not show all records that it has.
-    #[error("its clocks disagree, and records up to {0} are hidden")]
-    Hides(String),
-    /// Its certificate is none that this node trusts, or is for another name.
-    #[error(
-        "its certificate is not trusted ({0}); cluster.members_ca names the authority, and the certificate must be for the name in the address"
-    )]
-    Untrusted(String),
-    /// It refuses. The text is its own.
-    #[error("{status}: {detail}")]
-    Refused {
-        /// The status.
-        status: u16,
-        /// The code of the problem.
-        code: String,
-        /// What it said.
-        detail: String,
-    },
-    /// The answer is none of this version.
-    #[error("its answer cannot be read; is it of another version?")]
-    Unreadable,
-    /// Another node has the address.
-    #[error("another node answers at its address")]
-    OtherNode,
-}
-
-impl ClientError {
-    /// Whether nobody answers as the node any more. One that refuses is there.
-    pub const fn is_gone(&self) -> bool {
-        match self {
-            Self::Unanswered(_)
-            | Self::Silent(_)
-            | Self::Removed
-            | Self::Untrusted(_)
-            | Self::OtherNode => true,
-            Self::Authorities(_) | Self::Hides(_) | Self::Refused { .. } | Self::Unreadable => {
-                false
-            }
-        }
-    }
-
-    /// Whether the node lacks something that it gets soon.
-    pub(super) fn is_behind(&self) -> bool {
-        matches!(self, Self::Refused { code, .. } if *code == ProblemCode::RegistryBehind.code())
-    }
-}
 
 /// An operator's call, as a node sends it to another one.
 pub struct Asking<'a> {
@@ -345,30 +231,6 @@ impl Snapshot {
     }
 }
 
-/// The number and bytes of keys of entries, and the key that hashes codes.
-type ReadKeys = (Vec<(u32, Zeroizing<[u8; 32]>)>, Zeroizing<[u8; 32]>);
-
-impl SharedKeys {
-    /// As a node shares them.
-    pub fn new(entries: &[(u32, Zeroizing<[u8; 32]>)], verification: &[u8; 32]) -> Self {
-        let hex = |key: &[u8; 32]| Zeroizing::new(HEXLOWER.encode(key));
-        let entries =
-            entries.iter().map(|(number, key)| SharedKey { number: *number, key: hex(key) });
-        Self { entries: entries.collect(), verification: hex(verification) }
-    }
-
-    /// The keys of entries, and the key that hashes codes. None if a text is no key.
-    pub fn read(&self) -> Option<ReadKeys> {
-        let entries = self.entries.iter().map(|it| Some((it.number, key(&it.key)?)));
-        Some((entries.collect::<Option<_>>()?, key(&self.verification)?))
-    }
-}
-
-fn key(text: &str) -> Option<Zeroizing<[u8; 32]>> {
-    let bytes = Zeroizing::new(HEXLOWER.decode(text.as_bytes()).ok()?);
-    Some(Zeroizing::new(bytes.as_slice().try_into().ok()?))
-}
-
 /// The authorities of a file. None if no file is named.
 fn authorities(file: &Path) -> Result<Option<Vec<Certificate>>, ClientError> {
     if file.as_os_str().is_empty() {
@@ -379,43 +241,6 @@ fn authorities(file: &Path) -> Result<Option<Vec<Certificate>>, ClientError> {
     let text = files::read_small(file).map_err(|error| unreadable(error.to_string()))?;
     let found = Certificate::from_pem_bundle(&text).ok().filter(|all| !all.is_empty());
     found.map(Some).ok_or_else(|| unreadable("it contains no certificate".to_owned()))
-}
-
-impl From<LinesError<Self>> for ClientError {
-    fn from(error: LinesError<Self>) -> Self {
-        match error {
-            LinesError::Broken(error) => error,
-            LinesError::TooLong | LinesError::WithinLine => Self::Unanswered(error.to_string()),
-        }
-    }
-}
-
-/// Without the URL, and with what lies behind the library's own words.
-fn unanswered(error: reqwest::Error) -> ClientError {
-    let error = error.without_url();
-    let mut cause = error.source();
-    while let Some(deeper) = cause.and_then(std::error::Error::source) {
-        cause = Some(deeper);
-    }
-    let why = cause.map_or_else(|| error.to_string(), ToString::to_string);
-    match why.strip_prefix(UNTRUSTED) {
-        Some(fault) => ClientError::Untrusted(cut(fault.to_owned())),
-        None => ClientError::Unanswered(cut(why)),
-    }
-}
-
-/// A text of another node, or about what it sent: short, and without what would end or overwrite a line.
-fn cut(text: String) -> String {
-    let is_short = text.len() <= limits::CLUSTER_TEXT_CHARS_MAX;
-    if is_short && !text.contains(char::is_control) {
-        return text;
-    }
-    let shown = text.chars().map(|c| if c.is_control() { ' ' } else { c });
-    let mut cut: String = shown.take(limits::CLUSTER_TEXT_CHARS_MAX).collect();
-    if cut.len() < text.len() {
-        cut.push('…');
-    }
-    cut
 }
 
 #[derive(Deserialize)]

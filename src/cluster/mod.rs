@@ -11,6 +11,7 @@
 //! Each node also holds the keys of the hours of all other nodes' logs: see [`HourKeys`].
 
 mod answer_lines;
+mod client_error;
 mod clocks;
 mod config;
 mod entry_keys;
@@ -31,12 +32,14 @@ mod report;
 mod returning;
 mod rotation;
 mod sealing;
+mod shared_keys;
 mod trimming;
 
 #[cfg(feature = "testing")]
 pub mod fuzz;
 
 pub use answer_lines::{AnswerLines, LinesError};
+pub use client_error::ClientError;
 pub use config::{Config, Fence, is_member_address};
 pub use entry_keys::ClusterKeys;
 pub use forgetting::{ForgottenAnswer, NodeForgotten, forgotten_by_others};
@@ -51,16 +54,14 @@ pub use key_rows::KeyRows;
 pub use leaving::{LeavingError, leave};
 pub use lost_nodes::{LostNodes, RemovedNode};
 pub use member::{Callee, Member};
-pub use member_client::{
-    Asking, ClientError, HIDDEN_UNTIL, JoinAnswer, JoinRequest, MemberClient, ON_BEHALF, SharedKey,
-    SharedKeys,
-};
+pub use member_client::{Asking, HIDDEN_UNTIL, MemberClient, ON_BEHALF};
 pub use others::{Others, PartLines};
 pub use peers::Peers;
 pub use quota_exchange::QuotaExchange;
 pub use report::{ClusterReport, EngineMember, MemberReport, MemberState, shown};
 pub use returning::{is_left_behind, other_members, take_over_from_any};
 pub use rotation::{KeyRotation, RotationError};
+pub use shared_keys::{JoinAnswer, JoinRequest, SharedKey, SharedKeys};
 
 #[cfg(test)]
 pub(crate) use peers::tests as peers_tests;

@@ -8,9 +8,10 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     answer_lines::AnswerLines,
+    client_error::ClientError,
     lost_nodes::{LostNodes, RemovedNode},
     member::Member,
-    member_client::{Asking, ClientError},
+    member_client::Asking,
     peers::Peers,
 };
 use crate::{limits, registry::NodeId};

@@ -21,10 +21,11 @@ use tokio::{
 };
 
 use super::{
+    client_error::ClientError,
     clocks,
     identity::Identity,
     member::Member,
-    member_client::{ClientError, MemberClient},
+    member_client::MemberClient,
     report::{ClusterReport, EngineMember, MemberReport, MemberState, shown},
     trimming::{self, Known},
 };

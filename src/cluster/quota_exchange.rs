@@ -18,7 +18,7 @@ use futures_util::{
 };
 use tokio::{task::spawn_blocking, time::sleep};
 
-use super::{member::Member, member_client::ClientError, peers::Peers};
+use super::{client_error::ClientError, member::Member, peers::Peers};
 use crate::{
     limits,
     lock::lock,

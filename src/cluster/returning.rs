@@ -4,12 +4,13 @@
 use std::path::Path;
 
 use super::{
+    client_error::ClientError,
     entry_keys::ClusterKeys,
     identity::Identity,
     joining::{JoinError, take_over},
     key_rows::KeyRows,
     member::Member,
-    member_client::{ClientError, MemberClient},
+    member_client::MemberClient,
 };
 use crate::{
     files::SharedDisk,

@@ -7,7 +7,7 @@ use tokio::{task::spawn_blocking, time::sleep};
 
 use super::holder::{HourKeys, HourKeysError};
 use crate::{
-    cluster::{member::Member, member_client::ClientError, peers::Peers},
+    cluster::{client_error::ClientError, member::Member, peers::Peers},
     limits,
     lock::lock,
     registry::NodeId,

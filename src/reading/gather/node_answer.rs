@@ -17,8 +17,8 @@ pub(super) trait Resumable {
     /// What is asked for next.
     fn request(&self) -> &Self::Request;
 
-    /// Rows that one answer has at most; none for all.
-    fn limit(&self) -> Option<u64> {
+    /// Rows that the answer had at most; none for all. What is asked for next has no limit.
+    fn lift_limit(&mut self) -> Option<u64> {
         None
     }
 
@@ -113,7 +113,7 @@ impl<C: Resumable> NodeAnswer<C> {
     fn end(&mut self) -> Result<Option<C::Row>, Failure> {
         let Some(lines) = self.lines.take() else { return Ok(None) };
         self.passed_over += end_of(&lines, self.came)?;
-        if self.call.limit().is_some_and(|limit| limit <= self.came) {
+        if self.call.lift_limit().is_some_and(|limit| limit <= self.came) {
             self.reopen()
         } else {
             Ok(None)

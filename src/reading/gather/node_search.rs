@@ -23,7 +23,6 @@ pub(super) struct NodeSearch {
 /// A search in the log of one node, each of whose rows has its place there.
 struct SearchCall {
     request: SearchRequest,
-    limit: Option<u64>,
     /// The place of the last row that came: the next one must lie behind it.
     last: Option<Cursor>,
 }
@@ -32,9 +31,8 @@ impl NodeSearch {
     /// A search for what `filter` says, with a request that is limited to the node. Nothing is asked yet, and without [`Self::begin`] there
     /// are no rows.
     pub(super) fn new(asked: AskedNode, request: SearchRequest, filter: Filter) -> Self {
-        let limit = request.page.limit.as_ref().and_then(|limit| limit.parse().ok());
         let last = request.page.cursor.as_ref().and_then(|cursor| cursor.parse().ok());
-        let answer = NodeAnswer::new(asked.clone(), SearchCall { request, limit, last });
+        let answer = NodeAnswer::new(asked.clone(), SearchCall { request, last });
         Self { asked, answer, filter, lost: None }
     }
 
@@ -111,8 +109,8 @@ impl Resumable for SearchCall {
         &self.request
     }
 
-    fn limit(&self) -> Option<u64> {
-        self.limit
+    fn lift_limit(&mut self) -> Option<u64> {
+        self.request.page.limit.take()?.parse().ok()
     }
 
     fn read(&mut self, line: &[u8]) -> Option<(Cursor, LogRow)> {

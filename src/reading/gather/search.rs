@@ -1,9 +1,9 @@
 //! [`GatheredSearch`]: a search in the logs of all nodes.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, panic::resume_unwind};
 
-use futures_util::future::join_all;
-use tokio::runtime::Handle;
+use futures_util::future::{OptionFuture, join, join_all};
+use tokio::{runtime::Handle, task::JoinError};
 
 use super::{
     asked_node::AskedNode,
@@ -17,7 +17,9 @@ use crate::{
     clock::Timestamp,
     cluster::Others,
     limits,
-    query_log::{Cursor, Filter, Kind, LogReader, LogRow, LostLog, Order, Search, SearchOutcome},
+    query_log::{
+        Cursor, Filter, Kind, LogReader, LogRow, LostLog, Order, ReadError, Search, SearchOutcome,
+    },
     reading::{call::Stop, outcome::Outcome, records::ReadingError},
     registry::NodeId,
 };
@@ -56,16 +58,34 @@ struct SearchPart {
 }
 
 enum NodeRows {
-    Own(Box<Search>),
+    Own(Box<OwnRows>),
     Other(NodePart),
     /// It is not asked.
     None,
 }
 
+/// The rows of this node's own log.
+struct OwnRows {
+    /// The first row, until it is given.
+    first: Option<Result<(Cursor, LogRow), ReadError>>,
+    search: Search,
+}
+
+impl OwnRows {
+    /// Reads as far as the first row.
+    fn begin(mut search: Search) -> Box<Self> {
+        Box::new(Self { first: search.next(), search })
+    }
+
+    fn next(&mut self) -> Option<Result<(Cursor, LogRow), ReadError>> {
+        self.first.take().or_else(|| self.search.next())
+    }
+}
+
 impl Part<(Cursor, LogRow)> for SearchPart {
     fn next(&mut self) -> Option<Result<Item<(Cursor, LogRow)>, ReadingError>> {
         let found = match &mut self.rows {
-            NodeRows::Own(search) => search.next()?.map_err(Into::into),
+            NodeRows::Own(rows) => rows.next()?.map_err(Into::into),
             NodeRows::Other(search) => Ok(search.next()?),
             NodeRows::None => return None,
         };
@@ -106,7 +126,7 @@ impl GatheredSearch {
         let mut from_store = Vec::new();
         for part in self.running.iter().flat_map(Merge::parts) {
             passed_over += match &part.rows {
-                NodeRows::Own(search) => search.outcome(),
+                NodeRows::Own(rows) => rows.search.outcome(),
                 NodeRows::Other(search) => {
                     missing.extend(search.missing());
                     from_store.extend(search.in_store());
@@ -145,7 +165,7 @@ impl GatheredSearch {
             };
             self.narrowed(since, until, place)
         };
-        let parts = self.parts(others, &window, limit);
+        let parts = self.parts(others, &window, limit)?;
         Ok(Merge::new(parts, *order, Bounds::USUAL, recent))
     }
 
@@ -164,7 +184,7 @@ impl GatheredSearch {
             window.filter.kind = Some(Kind::Change);
             Some(window)
         };
-        let parts = self.parts(others, &window, None);
+        let parts = self.parts(others, &window, None)?;
         let mut merge = Merge::new(parts, Order::Asc, Bounds::USUAL, Recent::default());
         while merge.next().transpose()?.is_some() {}
         Ok(merge.into_recent())
@@ -184,13 +204,13 @@ impl GatheredSearch {
         (!is_empty).then_some(Window { filter, place })
     }
 
-    /// The parts of all nodes, in the order of their numbers. All are asked at the same time.
+    /// The parts of all nodes, in the order of their numbers. All of them read as far as their first rows at the same time.
     fn parts(
         &self,
         (asked, removed): OtherNodes<'_>,
         window: &dyn Fn(u64) -> Option<Window>,
         limit: Option<usize>,
-    ) -> Vec<SearchPart> {
+    ) -> Result<Vec<SearchPart>, ReadingError> {
         let own = self.others.own_node().0;
         let order = self.question.order;
         let search = |asked: &AskedNode| {
@@ -199,8 +219,20 @@ impl GatheredSearch {
             Some(NodeSearch::new(asked.clone(), self.request(window, limit), filter))
         };
         let mut searches: Vec<_> = asked.iter().map(search).collect();
+        let own_rows = window(own).map(|Window { filter, place }| {
+            let stop = self.stop.clone();
+            let search = self.reader.search(&filter, order, place).stop_when(move || stop());
+            self.runtime.spawn_blocking(|| OwnRows::begin(search))
+        });
         let begun = searches.iter_mut().flatten().map(NodeSearch::begin);
-        self.runtime.block_on(join_all(begun));
+        let (_, own_rows) =
+            self.runtime.block_on(join(join_all(begun), OptionFuture::from(own_rows)));
+        // The runtime ends, or a panic goes on here.
+        let failed = |error: JoinError| match error.try_into_panic() {
+            Ok(panic) => resume_unwind(panic),
+            Err(_) => ReadingError::Stopped,
+        };
+        let own_rows = own_rows.transpose().map_err(failed)?;
         let other = |part: Option<NodePart>| part.map_or(NodeRows::None, NodeRows::Other);
         let numbers = asked.iter().map(|asked| asked.member.node.0);
         let of_members = searches
@@ -212,15 +244,10 @@ impl GatheredSearch {
                 window(*node).map(|window| NodePart::Lost(Box::new(self.lost_part(lost, window))));
             (*node, other(part))
         }));
-        let own_rows = window(own).map_or(NodeRows::None, |Window { filter, place }| {
-            let stop = self.stop.clone();
-            let search = self.reader.search(&filter, order, place).stop_when(move || stop());
-            NodeRows::Own(Box::new(search))
-        });
-        parts.push((own, own_rows));
+        parts.push((own, own_rows.map_or(NodeRows::None, NodeRows::Own)));
         parts.sort_unstable_by_key(|(node, _)| *node);
         let part = |(_, rows)| SearchPart { rows, keys: self.keys.clone() };
-        parts.into_iter().map(part).collect()
+        Ok(parts.into_iter().map(part).collect())
     }
 
     fn lost_part(&self, lost: &LostNode, Window { filter, place }: Window) -> LostPart {

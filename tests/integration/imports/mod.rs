@@ -331,7 +331,13 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("rlibphonenumber", &["handle/"]),
     (
         "reqwest",
-        &["cli/", "cluster/member_client.rs", "shared_log/etcd/metrics.rs", "verification/text/"],
+        &[
+            "cli/",
+            "cluster/client_error.rs",
+            "cluster/member_client.rs",
+            "shared_log/etcd/metrics.rs",
+            "verification/text/",
+        ],
     ),
     ("dispatchd_client", &["cli/ask.rs"]),
     ("lettre", &["verification/mail/composer.rs"]),
