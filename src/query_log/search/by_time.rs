@@ -15,6 +15,7 @@ use crate::{
 /// A running search: gives matching rows in the order of time, and era by era if trusted time jumped.
 pub struct Search {
     job: Arc<Job>,
+    opens_ahead: bool,
     /// None until the caller asks for the first row.
     running: Option<(Prefetch, OpenHour)>,
     outcome: SearchOutcome,
@@ -22,7 +23,8 @@ pub struct Search {
 
 impl Search {
     pub(crate) fn new(job: Job) -> Self {
-        Self { job: Arc::new(job), running: None, outcome: SearchOutcome::default() }
+        let (running, outcome) = (None, SearchOutcome::default());
+        Self { job: Arc::new(job), opens_ahead: true, running, outcome }
     }
 
     /// Ends the search as soon as `is_over` returns true, even between two rows: with a filter that matches little the search
@@ -31,6 +33,12 @@ impl Search {
     pub fn stop_when(mut self, is_over: impl Fn() -> bool + Send + Sync + 'static) -> Self {
         Job::stop_when(&mut self.job, is_over);
         self
+    }
+
+    /// Opens each hour when the search reaches it. That takes half the memory. Call this before asking for the first row.
+    #[must_use]
+    pub fn without_opening_ahead(self) -> Self {
+        Self { opens_ahead: false, ..self }
     }
 
     /// What the search could not read so far.
@@ -43,9 +51,10 @@ impl Iterator for Search {
     type Item = Result<(Cursor, LogRow), ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let Self { job, running, outcome } = self;
+        let Self { job, opens_ahead, running, outcome } = self;
         let (prefetch, open) = running.get_or_insert_with(|| {
-            (Prefetch::new(Arc::clone(job), job.hours()), OpenHour::default())
+            let prefetch = Prefetch::new(Arc::clone(job), job.hours(), *opens_ahead);
+            (prefetch, OpenHour::default())
         });
         loop {
             open.refill(job, limits::LOG_SEARCH_ROWS_MAX);

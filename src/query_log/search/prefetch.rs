@@ -22,6 +22,7 @@ use crate::{background, clock::Hour, limits, lock::lock};
 pub(super) struct Prefetch {
     shared: Arc<PrefetchState>,
     next: usize,
+    has_threads: bool,
 }
 
 /// What the search shares with the threads that open its hours.
@@ -44,10 +45,11 @@ struct Queue {
 }
 
 impl Prefetch {
-    pub(super) fn new(job: Arc<Job>, hours: VecDeque<Hour>) -> Self {
+    /// Without `has_threads` each hour is opened when it is reached.
+    pub(super) fn new(job: Arc<Job>, hours: VecDeque<Hour>, has_threads: bool) -> Self {
         let queue = Mutex::new(Queue { hours, ..Queue::default() });
         let shared = Arc::new(PrefetchState { job, queue, changed: Condvar::new() });
-        Self { shared, next: 0 }
+        Self { shared, next: 0, has_threads }
     }
 
     /// The next hour, with its first rows. None after the last. It panics if opening the hour panicked on another thread.
@@ -55,7 +57,7 @@ impl Prefetch {
         let index = self.next;
         self.next += 1;
         // A search that ends within its first hour needs no threads.
-        if index == 1 {
+        if index == 1 && self.has_threads {
             self.shared.start();
         }
         let mut queue = lock(&self.shared.queue);

@@ -222,6 +222,8 @@ impl GatheredSearch {
         let own_rows = window(own).map(|Window { filter, place }| {
             let stop = self.stop.clone();
             let search = self.reader.search(&filter, order, place).stop_when(move || stop());
+            // The rows of the other nodes take memory and time, too.
+            let search = search.without_opening_ahead();
             self.runtime.spawn_blocking(|| OwnRows::begin(search))
         });
         let begun = searches.iter_mut().flatten().map(NodeSearch::begin);
