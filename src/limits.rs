@@ -271,10 +271,12 @@ pub const LOG_COPY_INTERVAL_MIN: Duration = Duration::from_secs(1);
 pub const LOG_COPY_INTERVAL_MAX: Duration = Duration::from_secs(600);
 /// Bytes of one object, which is the memory that copying needs. A sealed hour of 10 million records becomes 35 objects.
 pub const LOG_COPY_OBJECT_BYTES_MAX: usize = if cfg!(test) { 512 } else { 4 * 1024 * 1024 };
-/// How long one call of the object store may take: the largest object then needs 280 kB/s. A stop waits for it.
+/// How long one call of the object store may take: the largest object then needs 280 kB/s. A stop waits for an object that is on its way.
 pub const STORE_CALL_PATIENCE: Duration = Duration::from_secs(15);
-/// How long a listing of the object store may take: a month of one node is some 26 pages of 1,000 names.
+/// How long a listing of the object store may take: a month of one node is some 26 pages of 1,000 names. A stop ends it.
 pub const STORE_LIST_PATIENCE: Duration = Duration::from_secs(60);
+/// Pause between two looks whether a listing of the object store is to end.
+pub const STORE_STOP_CHECK_PAUSE: Duration = Duration::from_millis(250);
 /// The longest pause after the object store failed again and again. The first pause is the interval of copying.
 pub const LOG_COPY_PAUSE_MAX: Duration = Duration::from_secs(30);
 /// How often the object store is listed, to find what should not be there.

@@ -53,7 +53,7 @@ impl World {
     fn read(&self) -> (Vec<String>, bool) {
         let (clock, retention) = (self.clock.clone(), self.config.retention);
         let logs = LostLogs::open(&self.copies, self.dir.clone(), 0, clock, retention);
-        let log = logs.expect("it opens").of(NODE, Arc::clone(&self.keyring));
+        let log = logs.expect("it opens").of(NODE, Arc::clone(&self.keyring), &|| false);
         let Some(log) = log.expect("a directory is listed") else { return (Vec::new(), true) };
         let mut rows = log.search(&Filter::default(), Order::Asc, None, Arc::new(|| false));
         let found = rows.by_ref().map(|row| row.expect("it can be read").1.to_json()).collect();

@@ -70,7 +70,7 @@ impl AuditRequest {
 }
 
 impl Call for AuditRequest {
-    const PATH: &'static str = "/v1/audit";
+    const PATH: &'static str = Self::POSTED_TO;
     const ROLE: Role = Role::Admin;
     const READS_RECORDS: bool = false;
     const REFUSED_AS: Option<audit::Call> = Some(audit::Call::AuditList);
@@ -96,5 +96,9 @@ impl Call for AuditRequest {
 
     fn scope(&self) -> Result<Scope, Invalid> {
         scope(&self.scope)
+    }
+
+    fn body(&self) -> Option<String> {
+        Some(Fields::json_of(self))
     }
 }

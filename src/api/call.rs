@@ -13,7 +13,7 @@ use crate::{
     query_log::{FlipPart, LogRow, SegmentSummary},
 };
 
-/// A request of the operators' API, sent as `GET` with its fields as the query.
+/// A request of the operators' API. One that can hold a handle is posted; any other is sent as `GET` with its fields as the query.
 pub trait Call: Serialize {
     /// Where it is sent.
     const PATH: &'static str;
@@ -50,9 +50,9 @@ pub trait Call: Serialize {
         Ok(Scope::Node)
     }
 
-    /// The path with what it holds of the request.
-    fn path(&self) -> Cow<'static, str> {
-        Self::PATH.into()
+    /// The JSON object to post. None if it is sent as `GET`.
+    fn body(&self) -> Option<String> {
+        None
     }
 }
 

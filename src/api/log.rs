@@ -83,7 +83,7 @@ pub struct RecordFilter {
 }
 
 impl Call for RecordFilter {
-    const PATH: &'static str = "/v1/log/export";
+    const PATH: &'static str = Self::POSTED_TO;
     const ROLE: Role = Role::Reader;
     const NEEDS_CASE: bool = true;
     const NODES_MAY: bool = true;
@@ -118,9 +118,16 @@ impl Call for RecordFilter {
     fn scope(&self) -> Result<Scope, Invalid> {
         scope(&self.scope)
     }
+
+    fn body(&self) -> Option<String> {
+        Some(Fields::json_of(self))
+    }
 }
 
 impl RecordFilter {
+    /// Where a tail is posted.
+    pub const TAIL_POSTED_TO: &'static str = "/v1/log/tail";
+
     /// The same for one node of a cluster, with the window and the kind that `meaning` says: spans would count from another now.
     #[must_use]
     pub fn at_node(&self, meaning: &Filter) -> Self {
@@ -213,7 +220,7 @@ impl Posted for SearchRequest {
 }
 
 impl Call for SearchRequest {
-    const PATH: &'static str = "/v1/log";
+    const PATH: &'static str = Self::POSTED_TO;
     const ROLE: Role = Role::Reader;
     const NEEDS_CASE: bool = true;
     const NODES_MAY: bool = true;
@@ -240,6 +247,10 @@ impl Call for SearchRequest {
 
     fn scope(&self) -> Result<Scope, Invalid> {
         self.filter.scope()
+    }
+
+    fn body(&self) -> Option<String> {
+        Some(Fields::json_of(self))
     }
 }
 
@@ -365,13 +376,13 @@ pub struct FlipPartsRequest {
 pub type FlipPartsBody = Fields<FlipPartsRequest>;
 
 impl Posted for FlipPartsRequest {
-    const POSTED_TO: &'static str = <Self as Call>::PATH;
+    const POSTED_TO: &'static str = "/v1/log/flips/parts";
     const NAME: &'static str = "FlipPartsRequest";
     const ABOUT: &'static str = "What a node asks another one to count flips over all nodes.";
 }
 
 impl Call for FlipPartsRequest {
-    const PATH: &'static str = "/v1/log/flips/parts";
+    const PATH: &'static str = Self::POSTED_TO;
     const ROLE: Role = Role::Reader;
     const NEEDS_CASE: bool = true;
     const NODES_MAY: bool = true;
@@ -394,6 +405,10 @@ impl Call for FlipPartsRequest {
 
     fn case(&self) -> Option<&str> {
         self.case.as_deref()
+    }
+
+    fn body(&self) -> Option<String> {
+        Some(Fields::json_of(self))
     }
 }
 

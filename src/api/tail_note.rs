@@ -14,11 +14,11 @@ pub enum NodeNote {
     /// Rows of the node come from its copies. Not in a tail.
     #[serde(rename = "from_store")]
     FromStore(NodeFromStore),
-    /// A tail has rows of the node again.
+    /// A tail has rows of the node again, or from now on.
     Returned(ReturnedNode),
 }
 
-/// A node whose rows a tail has again.
+/// A node whose rows a tail has again, or from now on: it has joined.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReturnedNode {
     /// Its name.

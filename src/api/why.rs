@@ -1,9 +1,6 @@
-//! Why a handle is blue or green: `GET /v1/handles/{handle}/timeline`.
-
-use std::borrow::Cow;
+//! Why a handle is blue or green: `POST /v1/timeline`.
 
 use clap::Args;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use utoipa::{
     IntoParams, ToSchema,
@@ -87,7 +84,7 @@ pub struct WhyRequest {
 pub type WhyBody = Fields<WhyFields>;
 
 /// The same with the handle beside the rest.
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 pub struct WhyFields {
     handle: String,
     #[serde(flatten)]
@@ -127,7 +124,7 @@ impl Row for TimelineLine {
 }
 
 impl Call for WhyRequest {
-    const PATH: &'static str = "/v1/handles/{handle}/timeline";
+    const PATH: &'static str = WhyFields::POSTED_TO;
     const ROLE: Role = Role::Reader;
     const NEEDS_CASE: bool = true;
     type Meaning = Question;
@@ -150,16 +147,15 @@ impl Call for WhyRequest {
         })
     }
 
-    fn path(&self) -> Cow<'static, str> {
-        let handle = utf8_percent_encode(&self.handle, NON_ALPHANUMERIC).to_string();
-        Self::PATH.replace("{handle}", &handle).into()
-    }
-
     fn window(&self, now: Timestamp) -> Result<Window, Invalid> {
         window(&self.since, &self.until, now)
     }
 
     fn case(&self) -> Option<&str> {
         self.case.as_deref()
+    }
+
+    fn body(&self) -> Option<String> {
+        Some(Fields::json_of(&WhyFields { handle: self.handle.clone(), rest: self.clone() }))
     }
 }

@@ -14,7 +14,7 @@ use super::{
     trust::Trust,
 };
 use crate::{
-    api::{Call, NodeNote, Problem, RecordFilter, Row as _},
+    api::{Call, Fields, NodeNote, Problem, RecordFilter, Row as _},
     cli::note::note,
     clock::Timestamp,
     lock::lock,
@@ -144,7 +144,7 @@ impl Client {
         &self,
         filter: &RecordFilter,
     ) -> anyhow::Result<(Lines, Option<Timestamp>)> {
-        let request = self.request(Method::GET, "/v1/log/tail").query(filter);
+        let request = self.post(RecordFilter::TAIL_POSTED_TO, Fields::json_of(filter));
         let response = self.send(request.header("accept", "text/event-stream")).await?;
         let from = instant(response.headers(), "dispatchd-tail-from");
         Ok((Lines::of(response), from))
@@ -159,8 +159,16 @@ impl Client {
         self.http.request(method, format!("{}{path}", self.server))
     }
 
-    fn call(&self, call: &impl Call) -> RequestBuilder {
-        self.request(Method::GET, &call.path()).query(call)
+    fn post(&self, path: &str, json: String) -> RequestBuilder {
+        self.request(Method::POST, path).header("content-type", "application/json").body(json)
+    }
+
+    /// What can hold a handle is posted: proxies log the lines of requests.
+    fn call<C: Call>(&self, call: &C) -> RequestBuilder {
+        match call.body() {
+            Some(json) => self.post(C::PATH, json),
+            None => self.request(Method::GET, C::PATH).query(call),
+        }
     }
 
     pub(super) async fn json<T: DeserializeOwned>(

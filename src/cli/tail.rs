@@ -233,7 +233,7 @@ fn print_node(note: &NodeNote) {
         NodeNote::Returned(node) => {
             let (node, since) = (&node.node, node.since);
             note!(
-                "dispatchd: the node {node} is back; its records since {since} may be missing: `dispatchd log search --since {since}` finds them"
+                "dispatchd: the node {node} is followed now; its records since {since} may be missing: `dispatchd log search --since {since}` finds them"
             );
         }
     }
@@ -248,7 +248,7 @@ fn is_final(error: &anyhow::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use std::{
-        io::{BufRead as _, BufReader, Write as _},
+        io::{BufRead, BufReader, Write as _},
         net::TcpListener,
         thread,
     };
@@ -279,7 +279,7 @@ mod tests {
         format!("HTTP/1.1 {status}\r\n{header}\r\nconnection: close\r\n\r\n{body}")
     }
 
-    /// A server that gives these answers, one a connection. Returns the paths that were asked for.
+    /// A server that gives these answers, one a connection. Returns the lines of the requests, with their bodies.
     fn serve(answers: Vec<String>) -> (String, thread::JoinHandle<Vec<String>>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
@@ -287,15 +287,21 @@ mod tests {
             let mut asked = Vec::new();
             for answer in answers {
                 let (mut socket, _) = listener.accept().unwrap();
-                let head = BufReader::new(socket.try_clone().unwrap()).lines();
-                let mut head = head.map_while(Result::ok).take_while(|line| !line.is_empty());
-                asked.push(head.next().unwrap());
-                head.for_each(drop);
+                asked.push(request(BufReader::new(socket.try_clone().unwrap())));
                 socket.write_all(answer.as_bytes()).unwrap();
             }
             asked
         });
         (address, asked)
+    }
+
+    fn request(mut from: impl BufRead) -> String {
+        let head = from.by_ref().lines().map_while(Result::ok);
+        let head: Vec<_> = head.take_while(|line| !line.is_empty()).collect();
+        let length = head.iter().find_map(|line| line.strip_prefix("content-length: "));
+        let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
+        from.read_exact(&mut body).unwrap();
+        format!("{} {}", head[0], String::from_utf8(body).unwrap())
     }
 
     /// The seconds of the rows that were handed on before the error.
@@ -324,8 +330,8 @@ mod tests {
         let (taken, ended, asked) = followed(answers).await;
         assert_eq!(taken, [1, 2, 3, 4, 5]);
         assert!(ended.starts_with("token-invalid"), "{ended}");
-        let since = "since=2026-11-23T08%3A41%3A01.000001Z";
-        assert!(asked[2].contains(since) && asked[2].contains("order=asc"), "{asked:?}");
+        let since = r#""since":"2026-11-23T08:41:01.000001Z""#;
+        assert!(asked[2].contains(since) && asked[2].contains(r#""order":"asc""#), "{asked:?}");
     }
 
     #[tokio::test]
@@ -347,7 +353,7 @@ mod tests {
         ];
         let (taken, ended, asked) = followed(answers).await;
         assert_eq!((taken, asked.len()), (vec![1, 5, 2, 6], 4), "{ended}");
-        assert!(asked[2].contains("since=2026-11-23T08%3A41%3A00.000001Z"), "{asked:?}");
+        assert!(asked[2].contains(r#""since":"2026-11-23T08:41:00.000001Z""#), "{asked:?}");
     }
 
     #[tokio::test]
@@ -364,7 +370,7 @@ mod tests {
         ];
         let (taken, ended, asked) = followed(answers).await;
         assert_eq!((taken, asked.len()), (vec![1, 5_000, 2], 4), "{ended}");
-        assert!(asked[2].contains("since=2026-11-23T08%3A41%3A00.000001Z"), "{asked:?}");
+        assert!(asked[2].contains(r#""since":"2026-11-23T08:41:00.000001Z""#), "{asked:?}");
     }
 
     #[tokio::test]
@@ -376,7 +382,7 @@ mod tests {
         let (taken, _, asked) = followed(answers).await;
         assert_eq!(taken, [2, 3]);
         for again in [3, 5] {
-            assert!(asked[again].contains("since=2026-11-23T08%3A41%3A00.000001Z"), "{asked:?}");
+            assert!(asked[again].contains(r#""since":"2026-11-23T08:41:00.000001Z""#), "{asked:?}");
         }
     }
 }

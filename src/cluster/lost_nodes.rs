@@ -34,26 +34,32 @@ impl LostNodes {
         Self { logs, keys }
     }
 
-    /// The log of a node that does not answer. None if nothing of it was copied, or this node has no key of it.
+    /// The log of a node that does not answer. None if nothing of it was copied, or this node has no key of it. It ends soon after `stop`
+    /// returns true.
     ///
     /// # Errors
     /// Why the store cannot be listed.
-    pub fn log_of(&self, member: &Member) -> Result<Option<LostLog>, String> {
-        self.log(member.node, &store_name(&member.name, member.node))
+    pub fn log_of(
+        &self,
+        member: &Member,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Option<LostLog>, String> {
+        self.log(member.node, &store_name(&member.name, member.node), stop)
     }
 
-    /// The nodes that were removed and have copies that this node opens, if `members` are the present ones. In the order of their numbers.
-    pub fn removed(&self, members: &[NodeId]) -> Vec<RemovedNode> {
+    /// The nodes that were removed and have copies that this node opens, if `members` are the present ones. In the order of their numbers. It
+    /// ends soon after `stop` returns true.
+    pub fn removed(&self, members: &[NodeId], stop: &dyn Fn() -> bool) -> Vec<RemovedNode> {
         let held = self.keys.held_nodes().into_iter();
         let gone: Vec<_> = held.filter(|node| !members.contains(node)).collect();
         if gone.is_empty() {
             return Vec::new();
         }
-        let stored = self.logs.nodes();
+        let stored = self.logs.nodes(stop);
         let removed = |node: NodeId| match &stored {
             Ok(stored) => {
                 let name = stored.iter().find(|name| number_in(name) == Some(node))?.clone();
-                let log = self.log(node, &name).transpose()?;
+                let log = self.log(node, &name, stop).transpose()?;
                 Some(RemovedNode { node, name, log })
             }
             // Nobody knows its name, nor whether it has copies.
@@ -75,9 +81,14 @@ impl LostNodes {
         self.logs.clear();
     }
 
-    fn log(&self, node: NodeId, name: &str) -> Result<Option<LostLog>, String> {
+    fn log(
+        &self,
+        node: NodeId,
+        name: &str,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Option<LostLog>, String> {
         let Some(keyring) = self.keys.keyring_of(node) else { return Ok(None) };
-        self.logs.of(name, keyring).map_err(|error| format!("the object store: {error}"))
+        self.logs.of(name, keyring, stop).map_err(|error| format!("the object store: {error}"))
     }
 }
 

@@ -43,10 +43,10 @@ impl Others {
         self.lost.as_ref()
     }
 
-    /// The nodes that were removed and have copies that this node opens. Waits for the object store.
-    pub fn removed(&self) -> Vec<RemovedNode> {
+    /// The nodes that were removed and have copies that this node opens. Waits for the object store, until `stop` returns true.
+    pub fn removed(&self, stop: &dyn Fn() -> bool) -> Vec<RemovedNode> {
         let members = || self.peers.members().iter().map(|member| member.node).collect::<Vec<_>>();
-        self.lost.as_ref().map_or_else(Vec::new, |lost| lost.removed(&members()))
+        self.lost.as_ref().map_or_else(Vec::new, |lost| lost.removed(&members(), stop))
     }
 
     /// The name of this node.

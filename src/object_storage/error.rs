@@ -23,6 +23,9 @@ pub enum StoreError {
     /// The store did not answer in time. What was asked for may happen.
     #[error("no answer in {} s", .0.as_secs())]
     TimedOut(Duration),
+    /// Nobody waited for the answer any more. What was asked for may happen.
+    #[error("the call was ended")]
+    Stopped,
     /// The store overwrites objects, so it cannot be used.
     #[error(
         "the store overwrites an object that exists: it ignores the header If-None-Match of S3. Nothing is copied to it; use another \

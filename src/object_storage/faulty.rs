@@ -248,7 +248,15 @@ impl ObjectStore for FaultyStore {
         let late = if fault == Fault::ListsLate { new } else { BTreeSet::new() };
         let is_late =
             move |it: &Result<ObjectMeta>| it.as_ref().is_ok_and(|it| late.contains(&it.location));
-        let listed = self.inner.list(prefix);
+        let (gate, hangs) = (Arc::clone(&self.gate), fault == Fault::Hangs);
+        let hung = futures_util::stream::once(async move {
+            if hangs {
+                gate.notified().await;
+            }
+            None
+        });
+        let hung = hung.filter_map(futures_util::future::ready);
+        let listed = hung.chain(self.inner.list(prefix));
         listed.filter(move |it| futures_util::future::ready(!is_late(it))).boxed()
     }
 

@@ -3,7 +3,7 @@
 //! An object is created once and never overwritten. [`Objects::check_creation`] finds out whether the store keeps to that: some
 //! stand-ins for S3 ignore the header `If-None-Match` and overwrite.
 //!
-//! Calls wait for the store, each for a limited time. They are for threads that may block, not for tasks of a runtime.
+//! Calls wait for the store, each for a limited time. Those that may take a minute end at a stop, too. They are for threads that may block, not for tasks of a runtime.
 
 mod config;
 mod credentials;
@@ -14,4 +14,4 @@ mod objects;
 
 pub use config::Config;
 pub use error::StoreError;
-pub use objects::{Object, Objects};
+pub use objects::{Object, Objects, Stop};

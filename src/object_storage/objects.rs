@@ -11,7 +11,10 @@ use object_store::{
     path::Path as ObjectPath,
     prefix::PrefixStore,
 };
-use tokio::runtime::{self, Runtime};
+use tokio::{
+    runtime::{self, Runtime},
+    time::{sleep, timeout},
+};
 
 use super::{
     config::{Config, Place},
@@ -22,6 +25,9 @@ use crate::limits;
 
 /// How often the library repeats a call whose answer was an error of the server. The caller repeats it later.
 const RETRIES: usize = 2;
+
+/// Asked now and then while a call waits: whether nobody waits for the answer any more.
+pub type Stop<'a> = &'a dyn Fn() -> bool;
 
 /// An object in a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,32 +108,32 @@ impl Objects {
         self.call(limits::STORE_CALL_PATIENCE, self.shared.store.get_range(&path, range))
     }
 
-    /// Every object whose name begins with the part `folder`, or every object.
+    /// Every object whose name begins with the part `folder`, or every object. It ends soon after `stop` returns true.
     ///
     /// # Errors
     /// If the listing is not complete.
-    pub fn list(&self, folder: Option<&str>) -> Result<Vec<Object>, StoreError> {
+    pub fn list(&self, folder: Option<&str>, stop: Stop<'_>) -> Result<Vec<Object>, StoreError> {
         let folder = folder.map(path).transpose()?;
         let listed = self.shared.store.list(folder.as_ref());
         let objects = listed.map_ok(|it| Object { name: it.location.to_string(), bytes: it.size });
-        self.call(limits::STORE_LIST_PATIENCE, objects.try_collect::<Vec<_>>())
+        self.call_until(stop, limits::STORE_LIST_PATIENCE, objects.try_collect::<Vec<_>>())
     }
 
-    /// The first parts of the names of all objects.
+    /// The first parts of the names of all objects. It ends soon after `stop` returns true.
     ///
     /// # Errors
     /// If the listing is not complete.
-    pub fn folders(&self) -> Result<Vec<String>, StoreError> {
+    pub fn folders(&self, stop: Stop<'_>) -> Result<Vec<String>, StoreError> {
         let listed = self.shared.store.list_with_delimiter(None);
-        let listed = self.call(limits::STORE_CALL_PATIENCE, listed)?;
+        let listed = self.call_until(stop, limits::STORE_CALL_PATIENCE, listed)?;
         Ok(listed.common_prefixes.iter().map(ToString::to_string).collect())
     }
 
-    /// Deletes objects. Those that do not exist are deleted already.
+    /// Deletes objects. Those that do not exist are deleted already. It ends soon after `stop` returns true.
     ///
     /// # Errors
     /// If one was not deleted; others may have been.
-    pub fn delete(&self, names: &[String]) -> Result<(), StoreError> {
+    pub fn delete(&self, names: &[String], stop: Stop<'_>) -> Result<(), StoreError> {
         let paths: Vec<_> = names.iter().map(|name| path(name)).collect::<Result<_, _>>()?;
         let paths = stream::iter(paths.into_iter().map(Ok)).boxed();
         let mut deleted = self.shared.store.delete_stream(paths);
@@ -141,7 +147,7 @@ impl Objects {
             }
             outcome
         };
-        self.call(limits::STORE_LIST_PATIENCE, each)
+        self.call_until(stop, limits::STORE_LIST_PATIENCE, each)
     }
 
     /// Checks that the store refuses to create an object that exists, by the object `name`. It stays.
@@ -167,13 +173,33 @@ impl Objects {
         patience: Duration,
         call: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, StoreError> {
+        self.call_until(&|| false, patience, call)
+    }
+
+    fn call_until<T>(
+        &self,
+        stop: Stop<'_>,
+        patience: Duration,
+        call: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, StoreError> {
         let Some(runtime) = &self.shared.runtime else {
             return Err(StoreError::Failed("the store is closed".to_owned()));
         };
-        match runtime.block_on(async { tokio::time::timeout(patience, call).await }) {
-            Ok(outcome) => outcome.map_err(StoreError::from),
-            Err(_) => Err(StoreError::TimedOut(patience)),
-        }
+        let stopped = async {
+            while !stop() {
+                sleep(limits::STORE_STOP_CHECK_PAUSE).await;
+            }
+        };
+        runtime.block_on(async {
+            tokio::select! {
+                biased;
+                outcome = timeout(patience, call) => match outcome {
+                    Ok(outcome) => outcome.map_err(StoreError::from),
+                    Err(_) => Err(StoreError::TimedOut(patience)),
+                },
+                () = stopped => Err(StoreError::Stopped),
+            }
+        })
     }
 }
 
@@ -237,6 +263,8 @@ mod tests {
 
     use super::*;
 
+    const NEVER: Stop<'static> = &|| false;
+
     fn stores() -> [(Objects, Option<tempfile::TempDir>); 2] {
         let folder = tempfile::tempdir().unwrap();
         let config =
@@ -254,16 +282,16 @@ mod tests {
             assert_eq!(objects.create("c/1", content("three")), Ok(()));
             assert_eq!(objects.read("a/b/1", 1..3), Ok(content("ne")));
             assert_eq!(objects.read("a/b/2", 0..1), Err(StoreError::Missing));
-            let listed = objects.list(Some("a")).unwrap();
+            let listed = objects.list(Some("a"), NEVER).unwrap();
             assert_eq!(listed, [Object { name: "a/b/1".to_owned(), bytes: 3 }]);
-            assert_eq!(objects.list(None).unwrap().len(), 2);
-            let mut folders = objects.folders().unwrap();
+            assert_eq!(objects.list(None, NEVER).unwrap().len(), 2);
+            let mut folders = objects.folders(NEVER).unwrap();
             folders.sort();
             assert_eq!(folders, ["a", "c"]);
             let names = ["a/b/1", "a/b/2"].map(str::to_owned);
-            assert_eq!(objects.delete(&names), Ok(()));
-            assert_eq!(objects.list(Some("a")).unwrap(), []);
-            assert_eq!(objects.list(None).unwrap().len(), 1);
+            assert_eq!(objects.delete(&names, NEVER), Ok(()));
+            assert_eq!(objects.list(Some("a"), NEVER).unwrap(), []);
+            assert_eq!(objects.list(None, NEVER).unwrap().len(), 1);
         }
     }
 

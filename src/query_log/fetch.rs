@@ -60,9 +60,6 @@ pub enum FetchError {
     /// The log's directory cannot be read.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// Nobody waits for the copies any more.
-    #[error("the fetching was ended")]
-    Stopped,
 }
 
 /// What a fetch did.
@@ -118,10 +115,10 @@ impl LogReader {
         disk: &SharedDisk,
     ) -> Result<FetchReport, FetchError> {
         let mut segments: BTreeMap<SegmentId, Vec<(CopiedFile, Extents)>> = BTreeMap::new();
-        for (file, extents) in stored::list_of(objects, node)? {
+        let (sources, stop, gone) = (&self.sources, &|| false, Cell::default());
+        for (file, extents) in stored::list_of(objects, node, stop)? {
             segments.entry(file.id).or_default().push((file, extents));
         }
-        let (sources, stop, gone) = (&self.sources, &|| false, Cell::default());
         let fetch = Fetch { sources, objects, node, disk: &**disk, stop, gone };
         let mut report = FetchReport::default();
         fetch.clear()?;
@@ -268,7 +265,7 @@ impl Fetch<'_> {
             let mut at = end - offset;
             while at < bytes {
                 if (self.stop)() {
-                    return Err(FetchError::Stopped);
+                    return Err(StoreError::Stopped.into());
                 }
                 let most = at + limits::LOG_COPY_OBJECT_BYTES_MAX as u64;
                 let piece = match self.objects.read(&name, at..most.min(bytes)) {

@@ -223,7 +223,8 @@ impl QueryLog {
     }
 
     /// Copies to the object store what is committed, and deletes copies that have expired. Without a store it does nothing. It waits for the
-    /// store, so call it on a thread of its own, each `log.copy_interval`. It ends early, between two objects, when `stop` returns true.
+    /// store, so call it on a thread of its own, each `log.copy_interval`. When `stop` returns true it ends early: between two objects, or in
+    /// a listing.
     pub fn copy(&self, stop: &dyn Fn() -> bool) {
         if let Some(copies) = &self.copies {
             copies.round(&self.shared.sources, stop);

@@ -2,19 +2,18 @@
 //!
 //! On a node of a cluster, a tail follows all nodes. The records come as they arrive: those of one node in its order, between nodes in
 //! none. Of the records of one change the first that arrives is given. A node that does not answer is named at once, and followed
-//! again when it is back. A node that joins later is not followed.
+//! again when it is back. A node that joins meanwhile is followed, too.
 
 use std::time::Duration;
 
 use futures_util::{
-    StreamExt as _,
-    future::{self, join_all},
+    StreamExt as _, future,
     stream::{self, Stream},
 };
 use tokio::{task::spawn_blocking, time::sleep};
 
 use super::{
-    gather::{Doubles, NodeTail, Told},
+    gather::{Doubles, NodeTails, Told},
     records::{FilesReader, ReadingError, Records},
 };
 use crate::{
@@ -40,11 +39,7 @@ pub fn follow(
     let filters = Filters::of(&filter).in_case(request.case()).plain("scope", scope);
     let (reader, audited) = records.read(by, Call::Tail, &filters)?;
     let body = Fields::json_of(&request.at_node(&filter));
-    let nodes = others.map(|others| {
-        let asked = (by.to_owned(), body);
-        let tail = |node| NodeTail::new(others.clone(), node, asked.clone(), now);
-        others.members().into_iter().map(tail).collect()
-    });
+    let nodes = others.map(|others| NodeTails::new(others, (by.to_owned(), body), now));
     let position = match records.files_reader(&audited) {
         None => Position::Server(Box::new(reader.tail(reader.position(), &filter))),
         Some(files) => Position::Files { files, filter, after: newest(&reader)? },
@@ -57,13 +52,15 @@ pub fn follow(
 pub struct Follower {
     own: OwnTail,
     /// The other nodes, if they are asked.
-    nodes: Option<Vec<NodeTail>>,
+    nodes: Option<NodeTails>,
 }
 
 impl Follower {
     /// Asks the other nodes for the first time. Waits until each of them answers or counts as missing, but not long.
     pub async fn begin(&mut self) {
-        join_all(self.nodes.iter_mut().flatten().map(NodeTail::begin)).await;
+        if let Some(nodes) = &mut self.nodes {
+            nodes.begin().await;
+        }
     }
 
     /// The records of this node since the last call, and whether the call reached the end of its log. If it did not, call again at
@@ -81,8 +78,8 @@ impl Follower {
         let own = own_rows(self.own).map(|row| Some(Told::Row(row)));
         let own = own.chain(stream::iter([None]));
         let mut doubles = self.nodes.is_some().then(Doubles::default);
-        let nodes = self.nodes.into_iter().flatten().map(|node| node.told().boxed());
-        let nodes = stream::select_all(nodes).map(Some);
+        let nodes = self.nodes.map(|nodes| nodes.told().map(Some));
+        let nodes = stream::iter(nodes).flatten();
         let told = stream::select(own, nodes).take_while(|told| future::ready(told.is_some()));
         let told = told.filter_map(move |told| {
             future::ready(match told {

@@ -64,6 +64,7 @@ mod recipes;
 mod reference;
 mod registry_files;
 mod repository;
+mod request_lines;
 mod retention;
 mod scenarios;
 mod seal_kills;

@@ -84,6 +84,15 @@ pub(crate) async fn peers(folder: &std::path::Path, others: Vec<Member>) -> Peer
     Peers::new(identity, registry, log, clock, client)
 }
 
+/// Has another node join.
+pub(crate) async fn join_as(peers: &Peers, member: Member) {
+    let put = move |rows: &mut Rows<'_>| {
+        member.put(rows);
+        Ok::<_, OperatorsError>(())
+    };
+    peers.shared.registry.change_rows(put).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_clock_that_is_far_from_the_others_stops_changes_until_it_is_right() {
     let folder = tempfile::tempdir().unwrap();

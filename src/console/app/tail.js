@@ -109,7 +109,7 @@ function isNote(told) {
 /** What a tail says of a node. @param {NodeNote} note */
 function ofNode(note) {
   if (note.kind === "missing") return lacking(note);
-  return `The node ${seen(note.node)} is back. Its records since ${utc(note.since)} UTC may be missing here: the search finds them.`;
+  return `The node ${seen(note.node)} is followed now. Its records since ${utc(note.since)} UTC may be missing here: the search finds them.`;
 }
 
 /** @param {LogRecord} record */

@@ -29,8 +29,8 @@ const FROM: HeaderName = HeaderName::from_static("dispatchd-tail-from");
 /// the tail began. A search from there on, or from the last record on, gives what a broken stream has missed.
 ///
 /// A node of a cluster follows all nodes. Records come as they arrive, between nodes in no order. An event with the name `missing` says
-/// that a node does not answer: its data has `node` and `why`. `returned` says that its records come again: its data has `node`, and
-/// `since` when records are missing. The name is also the `kind` of the data.
+/// that a node does not answer: its data has `node` and `why`. `returned` says that the records of a node come again, or that it has
+/// joined: its data has `node`, and `since` when records are missing. The name is also the `kind` of the data.
 #[utoipa::path(
     get, path = "/v1/log/tail", operation_id = "tailLog", tag = "log", params(RecordFilter),
     responses(

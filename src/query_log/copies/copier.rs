@@ -19,7 +19,7 @@ use crate::{
     clock::Hour,
     limits,
     lock::lock,
-    object_storage::{Objects, StoreError},
+    object_storage::{Objects, Stop, StoreError},
     query_log::{Config, catalog::Form, search::Sources, segment_name::SegmentId},
 };
 
@@ -169,14 +169,14 @@ impl Copies {
         Self { options, work, progress, counts: Counts::default() }
     }
 
-    /// Copies what is committed and deletes what has expired. After failures it pauses: then it does nothing. It ends early, between two
-    /// objects, when `stop` returns true.
-    pub(crate) fn round(&self, sources: &Sources, stop: &dyn Fn() -> bool) {
+    /// Copies what is committed and deletes what has expired. After failures it pauses: then it does nothing. When `stop` returns true it
+    /// ends early: between two objects, or in a listing.
+    pub(crate) fn round(&self, sources: &Sources, stop: Stop<'_>) {
         self.round_of(&mut lock(&self.work), sources, stop);
     }
 
     /// The last round, of a log that was closed. Once everything is in the store, an object says so.
-    pub(crate) fn last_round(&self, sources: &Sources, stop: &dyn Fn() -> bool) {
+    pub(crate) fn last_round(&self, sources: &Sources, stop: Stop<'_>) {
         let mut work = lock(&self.work);
         if !self.round_of(&mut work, sources, stop) {
             return;
@@ -191,7 +191,7 @@ impl Copies {
     }
 
     /// Whether everything that was committed when it began is in the store.
-    fn round_of(&self, work: &mut Work, sources: &Sources, stop: &dyn Fn() -> bool) -> bool {
+    fn round_of(&self, work: &mut Work, sources: &Sources, stop: Stop<'_>) -> bool {
         let began = sources.clock.boot();
         if began < work.retry_at {
             return false;
@@ -207,6 +207,7 @@ impl Copies {
                 }
                 progress.become_healthy();
             }
+            Err(StoreError::Stopped) => {}
             Err(error) => {
                 self.counts.failures.fetch_add(1, Ordering::Relaxed);
                 // The first retry is the next round.
@@ -235,7 +236,7 @@ impl Copies {
         &self,
         work: &mut Work,
         sources: &Sources,
-        stop: &dyn Fn() -> bool,
+        stop: Stop<'_>,
     ) -> Result<bool, StoreError> {
         let objects = match &work.objects {
             Some(objects) => objects.clone(),
@@ -243,11 +244,11 @@ impl Copies {
                 let objects = (self.options.open)()?;
                 objects.check_creation(&probe(&self.options.node))?;
                 // From now on more may be recorded than was copied at the last stop.
-                objects.delete(&[stop_mark(&self.options.node)])?;
+                objects.delete(&[stop_mark(&self.options.node)], stop)?;
                 work.objects.insert(objects).clone()
             }
         };
-        self.list(work, &objects, sources)?;
+        self.list(work, &objects, sources, stop)?;
         // Whether or not something can be deleted, new bytes are copied.
         let forgotten = self.forget(work, &objects, sources, stop);
         let is_complete = self.copy(work, &objects, sources, stop)?;
@@ -261,14 +262,15 @@ impl Copies {
         work: &mut Work,
         objects: &Objects,
         sources: &Sources,
+        stop: Stop<'_>,
     ) -> Result<(), StoreError> {
         let now = sources.clock.boot();
         if work.listed_at.is_some_and(|at| now < at + limits::LOG_COPY_LIST_EVERY) {
             return Ok(());
         }
-        work.stored = stored::list_of(objects, &self.options.node)?;
+        work.stored = stored::list_of(objects, &self.options.node, stop)?;
         for name in &self.options.former {
-            work.former.insert(name.clone(), stored::list_of(objects, name)?);
+            work.former.insert(name.clone(), stored::list_of(objects, name, stop)?);
         }
         work.conflicts.values_mut().for_each(|conflict| conflict.is_due = true);
         work.listed_at = Some(now);

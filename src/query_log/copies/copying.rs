@@ -13,7 +13,7 @@ use crate::{
     files::{self, File},
     limits,
     lock::lock,
-    object_storage::{Objects, StoreError},
+    object_storage::{Objects, Stop, StoreError},
     query_log::{
         catalog::{Form, Segment},
         search::Sources,
@@ -27,7 +27,7 @@ impl Copies {
         work: &mut Work,
         objects: &Objects,
         sources: &Sources,
-        stop: &dyn Fn() -> bool,
+        stop: Stop<'_>,
     ) -> Result<bool, StoreError> {
         let segments = sources.catalog.segments();
         work.seen.retain(|(id, _), _| sources.catalog.get(*id).is_some());

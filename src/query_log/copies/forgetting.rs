@@ -12,7 +12,7 @@ use crate::{
     clock::Timestamp,
     limits,
     lock::lock,
-    object_storage::{Objects, StoreError},
+    object_storage::{Objects, Stop, StoreError},
     query_log::{catalog::Form, search::Sources},
 };
 
@@ -34,7 +34,7 @@ impl Copies {
         work: &mut Work,
         objects: &Objects,
         sources: &Sources,
-        stop: &dyn Fn() -> bool,
+        stop: Stop<'_>,
     ) -> Result<(), StoreError> {
         let is_expired = expired(sources);
         let node = &self.options.node;
@@ -59,7 +59,7 @@ impl Copies {
             let extents = stored.get(&file).into_iter().flat_map(|extents| extents.each());
             let names = extents.map(|(offset, _)| file.object(&name, offset).to_string());
             // One that cannot be deleted keeps no other one there.
-            match self.delete(objects, &names.collect::<Vec<_>>()) {
+            match self.delete(objects, &names.collect::<Vec<_>>(), stop) {
                 Ok(()) => drop((stored.remove(&file), work.conflicts.remove(&file))),
                 Err(error) => outcome = Err(error),
             }
@@ -69,22 +69,20 @@ impl Copies {
 
     /// Deletes objects of other nodes that have expired long ago: those nodes may be lost. What is not deleted is tried again at the next
     /// call. Nothing else waits for it.
-    pub(crate) fn forget_others(&self, sources: &Sources, stop: &dyn Fn() -> bool) {
-        if let Err(error) = self.try_forget_others(sources, stop) {
+    pub(crate) fn forget_others(&self, sources: &Sources, stop: Stop<'_>) {
+        if let Err(error) = self.try_forget_others(sources, stop)
+            && error != StoreError::Stopped
+        {
             self.counts.failures.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(%error, "expired copies of other nodes are not deleted; trying again");
         }
     }
 
-    fn try_forget_others(
-        &self,
-        sources: &Sources,
-        stop: &dyn Fn() -> bool,
-    ) -> Result<(), StoreError> {
+    fn try_forget_others(&self, sources: &Sources, stop: Stop<'_>) -> Result<(), StoreError> {
         // Opened anew each time: its credentials may have been replaced.
         let objects = (self.options.open)()?;
         let CopyOptions { node, former, .. } = &self.options;
-        let folders = objects.folders()?;
+        let folders = objects.folders(stop)?;
         lock(&self.progress).expired_elsewhere.retain(|folder, _| folders.contains(folder));
         let mut outcome = Ok(());
         for folder in folders {
@@ -95,7 +93,7 @@ impl Copies {
                 continue;
             }
             // One node's objects that cannot be listed or deleted keep no other's there.
-            if let Err(error) = self.forget_other(&objects, &folder, sources) {
+            if let Err(error) = self.forget_other(&objects, &folder, sources, stop) {
                 outcome = Err(error);
             }
         }
@@ -107,25 +105,31 @@ impl Copies {
         objects: &Objects,
         folder: &str,
         sources: &Sources,
+        stop: Stop<'_>,
     ) -> Result<(), StoreError> {
-        let stored = stored::list_of(objects, folder)?;
+        let stored = stored::list_of(objects, folder, stop)?;
         let is_due = |hour| is_expired_elsewhere(sources, hour, Duration::ZERO);
         let due = stored.iter().filter(|(file, _)| is_due(file.id.hour));
         let names = due.flat_map(|(file, extents)| {
             extents.each().map(|(offset, _)| file.object(folder, offset).to_string())
         });
         let names: Vec<_> = names.collect();
-        let deleted = self.delete(objects, &names);
+        let deleted = self.delete(objects, &names, stop);
         let left = deleted.as_ref().map_or(names.len() as u64, |()| 0);
         lock(&self.progress).expired_elsewhere.insert(folder.to_owned(), left);
         deleted
     }
 
-    fn delete(&self, objects: &Objects, names: &[String]) -> Result<(), StoreError> {
+    fn delete(
+        &self,
+        objects: &Objects,
+        names: &[String],
+        stop: Stop<'_>,
+    ) -> Result<(), StoreError> {
         if names.is_empty() {
             return Ok(());
         }
-        objects.delete(names)?;
+        objects.delete(names, stop)?;
         self.counts.deleted.fetch_add(names.len() as u64, Ordering::Relaxed);
         Ok(())
     }
@@ -136,7 +140,7 @@ impl Copies {
     /// If the store cannot be listed. Then nothing is known.
     pub(crate) fn findings(&self, sources: &Sources) -> Result<StoredFindings, StoreError> {
         let node = &self.options.node;
-        let listing = stored::list(&(self.options.open)()?, node)?;
+        let listing = stored::list(&(self.options.open)()?, node, &|| false)?;
         let patience = limits::LOG_FORGOTTEN_WITHIN + self.options.interval;
         let is_due = |hour| sources.expiry(hour).plus(patience) <= sources.clock.latest();
         // Each node looks for those once an hour.

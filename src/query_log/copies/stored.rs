@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::name::{CopiedFile, ObjectName, probe, stop_mark};
-use crate::object_storage::{Objects, StoreError};
+use crate::object_storage::{Objects, Stop, StoreError};
 
 /// The objects of one file: where each begins, and its length.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -54,10 +54,10 @@ pub(crate) struct Listing {
 }
 
 /// Lists the objects of all nodes.
-pub(crate) fn list(objects: &Objects, node: &str) -> Result<Listing, StoreError> {
+pub(crate) fn list(objects: &Objects, node: &str, stop: Stop<'_>) -> Result<Listing, StoreError> {
     let mut listing = Listing::default();
     let known = [probe(node), stop_mark(node)];
-    for object in objects.list(None)? {
+    for object in objects.list(None, stop)? {
         match ObjectName::parse(&object.name) {
             Some(name) if name.node == node => {
                 listing.own.entry(name.file).or_default().add(name.offset, object.bytes);
@@ -75,9 +75,9 @@ pub(crate) fn list(objects: &Objects, node: &str) -> Result<Listing, StoreError>
 }
 
 /// Lists the objects of one node.
-pub(crate) fn list_of(objects: &Objects, node: &str) -> Result<Stored, StoreError> {
+pub(crate) fn list_of(objects: &Objects, node: &str, stop: Stop<'_>) -> Result<Stored, StoreError> {
     let mut stored = Stored::new();
-    for object in objects.list(Some(node))? {
+    for object in objects.list(Some(node), stop)? {
         if let Some(name) = ObjectName::parse(&object.name) {
             stored.entry(name.file).or_default().add(name.offset, object.bytes);
         }

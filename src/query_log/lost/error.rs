@@ -1,6 +1,9 @@
 //! [`LostLogError`]: why a lost node's log gives no more.
 
-use crate::query_log::{fetch::FetchError, search::ReadError};
+use crate::{
+    object_storage::StoreError,
+    query_log::{fetch::FetchError, search::ReadError},
+};
 
 /// Why a lost node's log gives no more.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +22,6 @@ pub enum LostLogError {
 impl LostLogError {
     /// Whether nobody waited any more.
     pub const fn is_stop(&self) -> bool {
-        matches!(self, Self::Fetch(FetchError::Stopped))
+        matches!(self, Self::Fetch(FetchError::Store(StoreError::Stopped)))
     }
 }

@@ -151,7 +151,7 @@ impl LostLog {
         }
         // A node that still runs may have sealed the hour since, and deleted the objects of its frames.
         let hours =
-            self.shared.hours_of(&self.node, Some(&self.hours)).map_err(FetchError::from)?;
+            self.shared.hours_of(&self.node, Some(&self.hours), stop).map_err(FetchError::from)?;
         Self { hours, ..self.clone() }.fetched_as_listed(hour, stop)
     }
 

@@ -13,7 +13,7 @@ use crate::{
     envelope::Keyring,
     files, limits,
     lock::lock,
-    object_storage::{Objects, StoreError},
+    object_storage::{Stop, StoreError},
     query_log::copies::CopyOptions,
 };
 
@@ -44,11 +44,11 @@ impl LostLogs {
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// What the names of objects begin with, one for each node that has copied something.
+    /// What the names of objects begin with, one for each node that has copied something. It ends soon after `stop` returns true.
     ///
     /// # Errors
     /// If the store cannot be listed.
-    pub fn nodes(&self) -> Result<Vec<String>, StoreError> {
+    pub fn nodes(&self, stop: Stop<'_>) -> Result<Vec<String>, StoreError> {
         let (shared, now) = (&*self.shared, self.shared.clock.boot());
         let mut listed = lock(&shared.listed);
         if let Some((at, nodes)) = &listed.nodes
@@ -56,18 +56,24 @@ impl LostLogs {
         {
             return Ok(nodes.clone());
         }
-        let nodes = shared.list(&mut listed, "", Objects::folders)?;
+        let nodes = shared.list(&mut listed, "", |objects| objects.folders(stop))?;
         listed.nodes = Some((now, nodes.clone()));
         Ok(nodes)
     }
 
-    /// The log of the node whose objects' names begin with `node`, as far as `keyring` opens it. None if nothing of it was copied.
+    /// The log of the node whose objects' names begin with `node`, as far as `keyring` opens it. None if nothing of it was copied. It
+    /// ends soon after `stop` returns true.
     ///
     /// # Errors
     /// If the store cannot be listed.
-    pub fn of(&self, node: &str, keyring: Arc<Keyring>) -> Result<Option<LostLog>, StoreError> {
+    pub fn of(
+        &self,
+        node: &str,
+        keyring: Arc<Keyring>,
+        stop: Stop<'_>,
+    ) -> Result<Option<LostLog>, StoreError> {
         let shared = &self.shared;
-        let hours = shared.hours_of(node, None)?;
+        let hours = shared.hours_of(node, None, stop)?;
         if hours.is_empty() {
             return Ok(None);
         }

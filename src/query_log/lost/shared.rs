@@ -15,7 +15,7 @@ use crate::{
     clock::{Hour, SharedClock},
     files, limits,
     lock::lock,
-    object_storage::{Objects, StoreError},
+    object_storage::{Objects, Stop, StoreError},
     query_log::copies::{OpenStore, stored},
 };
 
@@ -76,6 +76,7 @@ impl Shared {
         &self,
         node: &str,
         not: Option<&Arc<Hours>>,
+        stop: Stop<'_>,
     ) -> Result<Arc<Hours>, StoreError> {
         let mut listed = lock(&self.listed);
         let now = self.clock.boot();
@@ -84,7 +85,7 @@ impl Shared {
         if let Some(known) = known.filter(|known| !not.is_some_and(|not| Arc::ptr_eq(not, known))) {
             return Ok(known);
         }
-        let of_node = |objects: &Objects| stored::list_of(objects, node);
+        let of_node = |objects: &Objects| stored::list_of(objects, node, stop);
         let hours = Arc::new(by_hour(self.list(&mut listed, node, of_node)?));
         listed.logs.insert(node.to_owned(), (now, Arc::clone(&hours)));
         Ok(hours)
@@ -104,6 +105,10 @@ impl Shared {
         }
         let outcome = self.objects().and_then(|objects| list(&objects));
         outcome.inspect_err(|error| {
+            // Somebody else may wait longer.
+            if *error == StoreError::Stopped {
+                return;
+            }
             listed.failed.insert(folder.to_owned(), (self.clock.boot(), error.clone()));
             self.forget_store();
         })

@@ -74,7 +74,7 @@ impl Copied {
         let (clock, options) =
             (Arc::clone(&self.bench.clock) as _, copy_options(&self.store, Arc::new(|_| true)));
         let logs = LostLogs::open(&options, folder.path().join("lost"), 0, clock, RETENTION);
-        let lost = logs.unwrap().of(NODE, Arc::clone(keyring)).unwrap();
+        let lost = logs.unwrap().of(NODE, Arc::clone(keyring), &|| false).unwrap();
         (folder, lost)
     }
 
@@ -373,6 +373,32 @@ fn nothing_waits_for_a_store_that_hangs() {
     // What the call has created of the expired hour does not stay.
     copy(&log);
     assert_eq!(copied.store.contents().len(), 1);
+}
+
+#[test]
+fn a_stop_ends_the_wait_for_a_store_that_hangs() {
+    type Round = fn(&QueryLog, &dyn Fn() -> bool);
+    let (copy_round, other_round): (Round, Round) =
+        (|log, stop| log.copy(stop), |log, stop| log.forget_other_copies(stop));
+    // The deletion of the mark of a stop and the listing, behind two tries to create the probe; the list of folders, and of one of them.
+    for (round, calls) in [(copy_round, 2), (copy_round, 3), (other_round, 0), (other_round, 1)] {
+        let copied = Copied::new();
+        let log = copied.open();
+        put(&log, &lookup(1));
+        copied.store.plant("other/x", b"x");
+        copied.store.plan((0..calls).map(|_| Fault::None).chain([Fault::Hangs]));
+        let (stop, began) = (AtomicBool::new(false), Instant::now());
+        thread::scope(|scope| {
+            scope.spawn(|| round(&log, &|| stop.load(Ordering::SeqCst)));
+            while copied.store.calls() <= calls {
+                thread::yield_now();
+            }
+            stop.store(true, Ordering::SeqCst);
+        });
+        assert!(began.elapsed() < limits::STORE_CALL_PATIENCE / 2, "{calls}");
+        assert_eq!(log.copy_figures().unwrap().failures, 0, "a stop is no failure");
+        assert_eq!(copy(&log).objects, 1, "and puts nothing off");
+    }
 }
 
 #[test]

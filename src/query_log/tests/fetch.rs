@@ -109,7 +109,7 @@ fn behind_a_hole_nothing_is_used_and_it_is_named() {
     log.abandon();
     let names = copied.store.contents().into_keys();
     let frames: Vec<_> = names.filter(|name| name.contains(".frames/")).collect();
-    copied.store.objects().delete(&frames[3..4]).unwrap();
+    copied.store.objects().delete(&frames[3..4], &|| false).unwrap();
     fs::remove_file(only(&copied, "frames")).unwrap();
     let (report, found) = fetch(&copied, &keyring);
     assert!(

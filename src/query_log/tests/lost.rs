@@ -8,7 +8,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use proptest::prelude::*;
@@ -58,7 +58,7 @@ impl Lost {
     }
 
     fn log(&self) -> LostLog {
-        self.logs.of(NODE, Arc::clone(&self.keyring)).unwrap().unwrap()
+        self.logs.of(NODE, Arc::clone(&self.keyring), &|| false).unwrap().unwrap()
     }
 
     fn read(&self, filter: &Filter, order: Order, after: Option<Cursor>) -> Read {
@@ -192,7 +192,7 @@ proptest! {
                 let file = name.rsplit_once('/').unwrap().0;
                 let is_only = names.iter().all(|other| !other.starts_with(file));
                 if !is_only {
-                    copied.store.objects().delete(&[name]).unwrap();
+                    copied.store.objects().delete(&[name], &|| false).unwrap();
                 }
             }
         }
@@ -298,7 +298,7 @@ fn damaged_and_missing_objects_are_counted_and_named() {
     assert!(read_after(&|_| {}).is_whole());
     let delete = |copied: &Copied, names: &[String]| {
         assert!(!names.is_empty());
-        copied.store.objects().delete(names).unwrap();
+        copied.store.objects().delete(names, &|| false).unwrap();
     };
     let first_hour = |name: &String| name.clone();
     // Bytes of a frame.
@@ -353,7 +353,7 @@ fn a_segment_is_missed_by_its_number_and_by_the_one_that_was_sealed_after_it() {
     for (part, missing) in [("/000002-", "-000002"), ("/000004-", "-000004")] {
         let objects = objects_of(&copied, part);
         let contents = copied.store.contents();
-        copied.store.objects().delete(&objects).unwrap();
+        copied.store.objects().delete(&objects, &|| false).unwrap();
         let read = Lost::of(&copied, Arc::clone(&keyring)).all();
         assert_eq!((read.found.len(), read.outcome.unreadable_segments), (4, 1));
         assert!(read.gaps.len() == 1 && read.gaps[0].ends_with(missing), "{:?}", read.gaps);
@@ -386,7 +386,7 @@ fn what_is_missing_of_files_that_were_never_sealed_is_named() {
     log.abandon();
     let read_without = |objects: &[String]| {
         let contents = copied.store.contents();
-        copied.store.objects().delete(objects).unwrap();
+        copied.store.objects().delete(objects, &|| false).unwrap();
         let read = Lost::of(&copied, Arc::clone(&keyring)).all();
         objects.iter().for_each(|name| copied.store.replace(name, contents[name].clone()));
         read
@@ -527,11 +527,11 @@ fn a_node_that_cannot_be_listed_keeps_no_other_unread() {
     log.abandon();
     copied.store.plant("other-1/0000000001/000001-5f0c1d7be2a9446c.frames/000000000000", b"x");
     copied.store.refuse("other-1");
-    lost.logs.of("other-1", Arc::clone(&lost.keyring)).unwrap_err();
+    lost.logs.of("other-1", Arc::clone(&lost.keyring), &|| false).unwrap_err();
     assert_eq!(lost.all().found.len(), 150);
     // The failure is remembered.
     let calls = copied.store.calls();
-    lost.logs.of("other-1", Arc::clone(&lost.keyring)).unwrap_err();
+    lost.logs.of("other-1", Arc::clone(&lost.keyring), &|| false).unwrap_err();
     assert_eq!(copied.store.calls(), calls);
 }
 
@@ -541,7 +541,7 @@ fn a_store_that_fails_gives_its_error_once_and_then_the_records() {
     let lost = Lost::of(&copied, log.keyring());
     log.abandon();
     copied.store.always(Fault::LosesRequest);
-    let failed = || lost.logs.of(NODE, Arc::clone(&lost.keyring)).unwrap_err();
+    let failed = || lost.logs.of(NODE, Arc::clone(&lost.keyring), &|| false).unwrap_err();
     assert!(matches!(failed(), StoreError::Failed(_)));
     let calls = copied.store.calls();
     failed();
@@ -570,4 +570,19 @@ fn nobody_waits_for_an_hour_that_nobody_wants_any_more() {
     let ended = rows.next().map(|row| row.unwrap_err().is_stop());
     assert_eq!(ended, Some(true));
     assert_eq!(lost.directories(), 0, "what was begun is removed");
+}
+
+#[test]
+fn nobody_waits_for_a_listing_that_nobody_wants_any_more() {
+    let (copied, log) = three_hours();
+    let lost = Lost::of(&copied, log.keyring());
+    log.abandon();
+    copied.store.plan([Fault::Hangs, Fault::Hangs]);
+    let began = Instant::now();
+    assert_eq!(lost.logs.nodes(&|| true).err(), Some(StoreError::Stopped));
+    let stopped = lost.logs.of(NODE, Arc::clone(&lost.keyring), &|| true);
+    assert_eq!(stopped.err(), Some(StoreError::Stopped));
+    assert!(began.elapsed() < limits::STORE_CALL_PATIENCE / 2);
+    // Whoever waits gets an answer at once.
+    assert!(lost.all().is_whole());
 }

@@ -72,7 +72,7 @@ impl AskedNode {
     ) -> (Vec<Self>, Vec<(u64, LostNode)>) {
         let asked = Self::all(others, operator, runtime, stop);
         let is_asked = |node| asked.iter().any(|asked| asked.member.node == node);
-        let removed = others.removed().into_iter().filter(|removed| !is_asked(removed.node));
+        let removed = others.removed(&**stop).into_iter().filter(|removed| !is_asked(removed.node));
         let removed = removed.map(|removed| (removed.node.0, removed.into())).collect();
         (asked, removed)
     }
@@ -84,7 +84,7 @@ impl AskedNode {
 
     /// The node as one that is lost, for this reason. None without copies of its log. Waits for the object store.
     pub(super) fn lost(&self, why: &str) -> Option<LostNode> {
-        let log = self.others.lost()?.log_of(&self.member).transpose()?;
+        let log = self.others.lost()?.log_of(&self.member, &*self.stop).transpose()?;
         let (name, why) = (self.member.name.clone(), why.to_owned());
         Some(LostNode { name, why, is_removed: false, log })
     }

@@ -47,4 +47,4 @@ pub(super) use reports::reports;
 pub(super) use search::{GatheredSearch, Question};
 pub(super) use segments::list_segments;
 pub use tail::Told;
-pub(super) use tail::{Doubles, NodeTail};
+pub(super) use tail::{Doubles, NodeTails};

@@ -1,24 +1,27 @@
-//! [`NodeTail`]: the records of another node as they come, over its restarts. [`Doubles`] knows the records of one change.
+//! [`NodeTails`]: the records of all other nodes as they come, over their restarts. [`Doubles`] knows the records of one change.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
-use futures_util::stream::{self, Stream};
+use futures_util::{
+    StreamExt as _,
+    future::join_all,
+    stream::{self, Stream},
+};
 use tokio::time::{sleep, timeout};
 
 use super::merge::{Bounds, ChangeKeys, Recent};
 use crate::{
-    api::{FoundRow, MissingNode, NodeNote, ReturnedNode},
+    api::{FoundRow, MissingNode, NodeNote, RecordFilter, ReturnedNode},
     clock::Timestamp,
     cluster::{Asking, ClientError, Member, Others, PartLines},
     limits,
+    registry::NodeId,
 };
 
-/// Where a tail is posted.
-const PATH: &str = "/v1/log/tail";
 const EVENTS: &str = "text/event-stream";
 /// What stands before a record, and before what is said of a node. The latter has an event's name before it.
 const DATA: &[u8] = b"data: ";
-/// Between two attempts to reach a node.
+/// Between two attempts to reach a node, and between two looks for nodes that joined.
 const PAUSE: Duration = limits::CLUSTER_PEER_PAUSE;
 
 /// What a tail tells.
@@ -29,8 +32,71 @@ pub enum Told {
     Note(NodeNote),
 }
 
+/// Follows the logs of the other nodes for an operator, also of those that join meanwhile.
+pub(in crate::reading) struct NodeTails {
+    others: Others,
+    /// The operator, and the request, limited to one node.
+    asked: (String, String),
+    /// When the tail began.
+    now: Timestamp,
+    /// Those that were there then.
+    tails: Vec<NodeTail>,
+    /// The numbers of the nodes that are followed, or were.
+    known: BTreeSet<NodeId>,
+}
+
+impl NodeTails {
+    /// Tails of what the nodes record from `now` on. Nothing is asked yet.
+    pub(in crate::reading) fn new(others: Others, asked: (String, String), now: Timestamp) -> Self {
+        let (tails, known) = (Vec::new(), BTreeSet::new());
+        let mut all = Self { others, asked, now, tails, known };
+        all.tails = std::iter::from_fn(|| all.new_tail()).collect();
+        all
+    }
+
+    /// Asks the nodes for the first time. Waits until each of them answers or counts as missing, but not long.
+    pub(in crate::reading) async fn begin(&mut self) {
+        join_all(self.tails.iter_mut().map(NodeTail::begin)).await;
+    }
+
+    /// What the nodes tell. It does not end.
+    pub(in crate::reading) fn told(mut self) -> impl Stream<Item = Told> + Send + 'static {
+        let first = std::mem::take(&mut self.tails);
+        let joined = stream::unfold(self, |mut all| async move {
+            loop {
+                sleep(PAUSE).await;
+                if let Some(tail) = all.new_tail() {
+                    return Some((NodeTail { is_new: true, ..tail }, all));
+                }
+            }
+        });
+        let tails = stream::iter(first).chain(joined);
+        tails.flat_map_unordered(None, |tail| tail.told().boxed())
+    }
+
+    /// The tail of a node that is not followed yet.
+    fn new_tail(&mut self) -> Option<NodeTail> {
+        let mut members = self.others.members().into_iter();
+        let node = members.find(|member| !self.known.contains(&member.node))?;
+        self.known.insert(node.node);
+        let (operator, body) = self.asked.clone();
+        Some(NodeTail {
+            others: self.others.clone(),
+            node,
+            operator,
+            body,
+            lines: None,
+            read_to: self.now,
+            is_missing: false,
+            is_new: false,
+            is_over: false,
+            begun: None,
+        })
+    }
+}
+
 /// Follows the log of another node for an operator. Nothing is read ahead but what lies in the buffers of the connection.
-pub(in crate::reading) struct NodeTail {
+struct NodeTail {
     others: Others,
     node: Member,
     operator: String,
@@ -40,31 +106,21 @@ pub(in crate::reading) struct NodeTail {
     /// Up to this instant everything was given.
     read_to: Timestamp,
     is_missing: bool,
+    /// It joined since the tail began, and has not answered yet.
+    is_new: bool,
     is_over: bool,
     /// What the first attempt to reach it came to.
     begun: Option<NodeNote>,
 }
 
 impl NodeTail {
-    /// A tail of what the node records from `now` on. `body` is the request, limited to the node. Nothing is asked yet.
-    pub(in crate::reading) fn new(
-        others: Others,
-        node: Member,
-        (operator, body): (String, String),
-        now: Timestamp,
-    ) -> Self {
-        let (lines, read_to, begun) = (None, now, None);
-        let (is_missing, is_over) = (false, false);
-        Self { others, node, operator, body, lines, read_to, is_missing, is_over, begun }
-    }
-
     /// Asks the node for the first time. A tail does not wait long for one that does not begin.
-    pub(in crate::reading) async fn begin(&mut self) {
+    async fn begin(&mut self) {
         self.begun = self.open(limits::CLUSTER_TAIL_PATIENCE).await;
     }
 
     /// What the node tells. It ends if the node is removed from the cluster.
-    pub(in crate::reading) fn told(self) -> impl Stream<Item = Told> + Send + 'static {
+    fn told(self) -> impl Stream<Item = Told> + Send + 'static {
         stream::unfold(self, |mut tail| async move { Some((tail.next().await?, tail)) })
     }
 
@@ -95,15 +151,16 @@ impl NodeTail {
 
     /// Asks the node, and waits so long for the head of its answer.
     async fn open(&mut self, patience: Duration) -> Option<NodeNote> {
-        let (path, body, operator) = (PATH, Some(&*self.body), &*self.operator);
-        let asking = Asking { path, body, takes: EVENTS, operator };
+        let (body, operator) = (Some(&*self.body), &*self.operator);
+        let asking = Asking { path: RecordFilter::TAIL_POSTED_TO, body, takes: EVENTS, operator };
         let lines = self.others.lines(&self.node, &asking);
         match within(patience, lines).await {
             Ok(lines) => {
                 self.lines = Some(lines);
                 let (node, since) = (self.node.name.clone(), self.read_to);
-                let was_missing = std::mem::take(&mut self.is_missing);
-                was_missing.then_some(NodeNote::Returned(ReturnedNode { node, since }))
+                let (was_missing, was_new) = (self.is_missing, self.is_new);
+                (self.is_missing, self.is_new) = (false, false);
+                (was_missing || was_new).then_some(NodeNote::Returned(ReturnedNode { node, since }))
             }
             Err(why) => self.lost(&why),
         }

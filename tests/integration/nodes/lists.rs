@@ -1,13 +1,6 @@
 //! What one node lists, verifies and follows is of all nodes, and a missing one is named. No URL between nodes holds anything personal.
 
-use std::{
-    collections::BTreeSet,
-    io::{Read as _, Write as _},
-    net::{TcpListener, TcpStream},
-    process::Output,
-    sync::{Arc, Mutex},
-    thread,
-};
+use std::{collections::BTreeSet, process::Output};
 
 use reqwest::Method;
 use serde_json::Value;
@@ -15,6 +8,7 @@ use serde_json::Value;
 use super::trio::{Trio, good, said};
 use crate::{
     harness::{Device, run, wait_until},
+    request_lines::record,
     tails::Tail,
 };
 
@@ -160,7 +154,7 @@ async fn a_tail_follows_all_nodes_and_says_who_is_gone_and_who_is_back() {
     all.trio.nodes[1].route(&all.ann, "+14155550003").await;
     until(&tail, "b", "+14155550003");
     all.trio.nodes[2].spawn().await;
-    tail.has_said("the node c is back", 1);
+    tail.has_said("the node c is followed now", 1);
     all.trio.nodes[2].route(&all.ann, "+14155550004").await;
     until(&tail, "c", "+14155550004");
 
@@ -183,42 +177,12 @@ fn until(tail: &Tail, node: &str, handle: &str) {
     });
 }
 
-/// Takes the place of a node, and refuses what it is asked. Keeps what came.
-fn record(address: &str) -> Arc<Mutex<Vec<String>>> {
-    let listener = TcpListener::bind(address.strip_prefix("http://").unwrap()).unwrap();
-    let requests: Arc<Mutex<Vec<String>>> = Arc::default();
-    let to = Arc::clone(&requests);
-    thread::spawn(move || {
-        for socket in listener.incoming().map_while(Result::ok) {
-            let to = Arc::clone(&to);
-            thread::spawn(move || refuse(socket, &to));
-        }
-    });
-    requests
-}
-
-fn refuse(mut socket: TcpStream, to: &Mutex<Vec<String>>) {
-    let (mut text, mut buffer) = (String::new(), [0; 4096]);
-    while let Ok(read @ 1..) = socket.read(&mut buffer) {
-        text.push_str(&String::from_utf8_lossy(&buffer[..read]));
-        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-        let head = head.to_lowercase();
-        let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
-        if length.map_or(0, |length| length.parse().unwrap()) <= body.len() {
-            break;
-        }
-    }
-    to.lock().unwrap().push(text);
-    let _ = socket.write_all(
-        b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
-    );
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn no_request_line_between_nodes_holds_what_is_personal() {
     let mut all = Nodes::start().await;
     all.trio.nodes[2].kill();
-    let requests = record(&all.trio.nodes[2].operators);
+    // It takes the place of node c.
+    let (_, requests) = record(all.trio.nodes[2].operators.strip_prefix("http://").unwrap());
     let personal = [
         ("--handle", HANDLE.to_owned()),
         ("--account", all.ann.account.clone()),

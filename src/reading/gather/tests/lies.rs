@@ -3,6 +3,7 @@
 use std::{
     convert::Infallible,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use axum::{
@@ -22,14 +23,15 @@ use tempfile::TempDir;
 use tokio::{
     runtime::Handle as Runtime,
     task::{spawn_blocking, yield_now},
+    time::timeout,
 };
 
 use crate::{
     api::{FlipPart, FlipReport, FoundRow, MissingNode, NodeNote, SearchRequest},
-    clock::Clock as _,
+    clock::{Clock as _, Timestamp},
     cluster::{
         Others,
-        peers_tests::{member, peers, served},
+        peers_tests::{join_as, member, peers, served},
     },
     handle::Handle,
     limits,
@@ -42,7 +44,7 @@ use crate::{
     reading::{
         call::Stop,
         gather::{
-            AskedNode, GatheredFlips, GatheredSearch, NodeTail, Question, Told, list_segments,
+            AskedNode, GatheredFlips, GatheredSearch, NodeTails, Question, Told, list_segments,
         },
         outcome::{DAMAGED, Outcome, RECORDS, UNREADABLE_SEGMENTS},
     },
@@ -206,7 +208,7 @@ fn fill(bench: &Bench, log: &QueryLog, numbers: &[usize], lookups: usize) {
                 &asked(&handle(*number), if lookup.is_multiple_of(2) { LIVE } else { LAPSED }),
             );
         }
-        bench.clock.advance(std::time::Duration::from_secs(120));
+        bench.clock.advance(Duration::from_secs(120));
     }
 }
 
@@ -369,9 +371,9 @@ async fn a_tail_begins_without_a_node_that_does_not_begin_its_own() {
     let folder = tempfile::tempdir().unwrap();
     let silent = served(Router::new().fallback(async || pending::<Response>().await)).await;
     let b = member("b", 2, silent);
-    let others = Others::new(peers(folder.path(), vec![b.clone()]).await);
+    let others = Others::new(peers(folder.path(), vec![b]).await);
     let asked = ("ann".to_owned(), "{}".to_owned());
-    let mut tail = NodeTail::new(others, b, asked, crate::clock::Timestamp::from_secs(1));
+    let mut tail = NodeTails::new(others, asked, Timestamp::from_secs(1));
     tail.begin().await;
     let Some(Told::Note(NodeNote::Missing(missing))) = Box::pin(tail.told()).next().await else {
         panic!("the node is not named");
@@ -380,4 +382,25 @@ async fn a_tail_begins_without_a_node_that_does_not_begin_its_own() {
         (missing.node.as_str(), missing.why.as_str()),
         ("b", "no answer: silent for 3 seconds")
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tail_follows_a_node_that_joins_and_says_since_when_records_may_be_missing() {
+    let (folder, heard) = (tempfile::tempdir().unwrap(), Heard::default());
+    let peers = peers(folder.path(), Vec::new()).await;
+    let (asked, now) = (("ann".to_owned(), "{}".to_owned()), Timestamp::from_secs(1));
+    let mut tail = NodeTails::new(Others::new(peers.clone()), asked, now);
+    tail.begin().await;
+    let mut told = Box::pin(tail.told());
+    let (_bench, log) = alternating(&[0], 1);
+    let row = placed(&log.reader(), Order::Asc).remove(0);
+    let said = Said::NoTrailers(vec![format!("data: {row}\n")]);
+    join_as(&peers, member("b", 2, node(vec![said], &heard).await)).await;
+    let mut next = async || timeout(Duration::from_secs(60), told.next()).await.unwrap();
+    let Some(Told::Note(NodeNote::Returned(joined))) = next().await else {
+        panic!("the gap is not said");
+    };
+    assert_eq!((joined.node.as_str(), joined.since), ("b", now));
+    let Some(Told::Row(row)) = next().await else { panic!("it is not followed") };
+    assert_eq!(row.node.as_deref(), Some("b"));
 }
