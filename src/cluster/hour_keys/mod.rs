@@ -22,6 +22,10 @@
 //! - **A node has the last word on its own hours.** A member could give a false key of a third node's hour. That node sees that the proof is
 //!   wrong and sends its key, which replaces what others gave. If it was lost before, a false key stays where it is. Those who have
 //!   proved that they hold the hour have the right one.
+//! - **A late date has a bound by the holder's own clock.** A key whose hour begins more than
+//!   [`CLUSTER_HOUR_KEY_AHEAD_MAX`](crate::limits::CLUSTER_HOUR_KEY_AHEAD_MAX) ahead is refused. So a member that tells a late date
+//!   makes a holder keep the right key for the retention from when it came, and two hours. The number of the hour is no nearer bound: if
+//!   the owner's clock was behind and was corrected, the hour began later than its number says.
 
 mod exchange;
 mod holder;

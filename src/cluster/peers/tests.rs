@@ -93,6 +93,16 @@ pub(crate) async fn join_as(peers: &Peers, member: Member) {
     peers.shared.registry.change_rows(put).await.unwrap();
 }
 
+/// Removes a member, as `cluster remove` does.
+pub(crate) async fn remove(peers: &Peers, name: &'static str) {
+    peers.shared.registry.hold(None);
+    let remove = |rows: &mut Rows<'_>| {
+        rows.remove(RowKind::Member, name.as_bytes());
+        Ok::<_, OperatorsError>(())
+    };
+    peers.shared.registry.change_rows(remove).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_clock_that_is_far_from_the_others_stops_changes_until_it_is_right() {
     let folder = tempfile::tempdir().unwrap();
@@ -139,15 +149,8 @@ async fn a_node_that_was_removed_is_told_nothing_and_waited_for_no_more() {
     let others = Others::new(peers.clone());
     assert!(others.lines(&b, &LOG).await.is_ok());
     let waiting = others.while_alive::<(), _>(&b, std::future::pending());
-    let remove = async {
-        peers.shared.registry.hold(None);
-        let remove = |rows: &mut Rows<'_>| {
-            rows.remove(RowKind::Member, b"b");
-            Ok::<_, OperatorsError>(())
-        };
-        peers.shared.registry.change_rows(remove).await.unwrap();
-    };
-    let (waited, ()) = timeout(Duration::from_secs(60), join(waiting, remove)).await.unwrap();
+    let removing = remove(&peers, "b");
+    let (waited, ()) = timeout(Duration::from_secs(60), join(waiting, removing)).await.unwrap();
     assert!(matches!(waited, Err(ClientError::Removed)), "{waited:?}");
     assert!(matches!(others.lines(&b, &LOG).await, Err(ClientError::Removed)));
     assert_eq!(asked.load(SeqCst), 1);
@@ -165,6 +168,26 @@ async fn an_answer_of_a_node_that_hides_records_is_none_and_says_until_when() {
         refused.unwrap(),
         format!("its clocks disagree, and records up to {until} are hidden")
     );
+}
+
+#[tokio::test]
+async fn an_answer_in_one_piece_has_a_bound() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = Arc::new(AtomicI64::new(0));
+    let sent = Arc::clone(&bytes);
+    // A text of JSON with so many bytes.
+    let answer = move || async move {
+        format!("\"{}\"", "x".repeat(usize::try_from(sent.load(SeqCst)).unwrap() - 2))
+    };
+    let b = member("b", 2, served(Router::new().route("/v1/log", get(answer))).await);
+    let others = Others::new(peers(folder.path(), vec![b.clone()]).await);
+    let most = i64::try_from(limits::CLUSTER_ANSWER_BYTES_MAX).unwrap();
+    for (length, is_read) in [(most, true), (most + 1, false)] {
+        bytes.store(length, SeqCst);
+        let answer = others.answer::<String>(&b, &LOG).await;
+        assert_eq!(answer.is_ok(), is_read, "{length}");
+        assert!(answer.err().is_none_or(|why| matches!(why, ClientError::Unreadable)));
+    }
 }
 
 /// Runs the rounds of `peers`, and waits until the first comparison is over.

@@ -10,89 +10,21 @@ use std::{
 };
 
 use proptest::prelude::*;
-use tempfile::TempDir;
 
-use super::support::*;
+use super::{
+    copied::{CHECK, Copied, NODE, Op, copy, copy_options, ops},
+    support::*,
+};
 use crate::{
     clock::{Clock as _, Hour},
-    envelope::Keyring,
     limits,
     object_storage::{
         StoreError,
         faulty::{Fault, FaultyStore},
     },
-    query_log::{
-        Config, CopyFigures, CopyOptions, Filter, ForgottenKind, LogOptions, LostLog, LostLogs,
-        MayCopy, Order, QueryLog,
-    },
+    query_log::{CopyFigures, ForgottenKind, LogOptions, QueryLog},
     shutdown::Shutdown,
 };
-
-pub(super) const NODE: &str = "n";
-const RETENTION: Duration = Duration::from_secs(2 * 3600);
-
-pub(super) fn copy_options(store: &FaultyStore, may_copy: MayCopy) -> CopyOptions {
-    let store = store.clone();
-    CopyOptions {
-        open: Arc::new(move || Ok(store.objects())),
-        node: NODE.to_owned(),
-        former: Vec::new(),
-        interval: limits::LOG_COPY_INTERVAL,
-        may_copy,
-    }
-}
-
-/// A log that is copied to a store.
-pub(super) struct Copied {
-    pub(super) bench: Bench,
-    pub(super) store: FaultyStore,
-    may_copy: Arc<AtomicBool>,
-}
-
-impl Copied {
-    pub(super) fn new() -> Self {
-        let mut bench = Bench::new();
-        bench.config = Config { retention: RETENTION, ..bench.config };
-        Self { bench, store: FaultyStore::default(), may_copy: Arc::new(AtomicBool::new(true)) }
-    }
-
-    pub(super) fn open(&self) -> QueryLog {
-        let may_copy = Arc::clone(&self.may_copy);
-        let may_copy: MayCopy = Arc::new(move |_: Hour| may_copy.load(Ordering::SeqCst));
-        let copies = Some(copy_options(&self.store, may_copy));
-        let options = LogOptions { copies, ..self.bench.options() };
-        QueryLog::open(options, &Shutdown::new()).unwrap().0
-    }
-
-    fn advance(&self, secs: u64) {
-        self.bench.clock.advance(Duration::from_secs(secs));
-    }
-
-    /// The log as that of a lost node: what its copies hold.
-    pub(super) fn lost(&self, keyring: &Arc<Keyring>) -> (TempDir, Option<LostLog>) {
-        let folder = TempDir::new().unwrap();
-        let (clock, options) =
-            (Arc::clone(&self.bench.clock) as _, copy_options(&self.store, Arc::new(|_| true)));
-        let logs = LostLogs::open(&options, folder.path().join("lost"), 0, clock, RETENTION);
-        let lost = logs.unwrap().of(NODE, Arc::clone(keyring), &|| false).unwrap();
-        (folder, lost)
-    }
-
-    /// The records that can be read from the copies.
-    pub(super) fn mirrored(&self, log: &QueryLog) -> Vec<u64> {
-        let (_folder, lost) = self.lost(&log.keyring());
-        let Some(lost) = lost else { return Vec::new() };
-        let mut rows = lost.search(&Filter::default(), Order::Asc, None, Arc::new(|| false));
-        let found = rows.by_ref().map(|row| number(&row.unwrap().1)).collect();
-        assert_eq!((rows.outcome(), rows.gaps()), Default::default());
-        found
-    }
-}
-
-pub(super) fn copy(log: &QueryLog) -> CopyFigures {
-    log.copy(&|| false);
-    log.copy_figures().unwrap()
-}
 
 #[test]
 fn what_is_committed_is_copied_sealed_and_forgotten_with_its_key() {
@@ -109,9 +41,8 @@ fn what_is_committed_is_copied_sealed_and_forgotten_with_its_key() {
     put(&log, &lookup(2));
     copy(&log);
     assert_eq!(copied.mirrored(&log), [1, 2]);
-    let frames = |copied: &Copied| {
-        copied.store.contents().keys().filter(|it| it.contains(".frames/")).count()
-    };
+    let frames =
+        |copied: &Copied| copied.names().iter().filter(|it| it.contains(".frames/")).count();
     assert_eq!(frames(&copied), 2, "each round makes an object");
 
     copied.advance(3_700);
@@ -120,7 +51,7 @@ fn what_is_committed_is_copied_sealed_and_forgotten_with_its_key() {
     assert_eq!(log.seal(&|| false).segments, 1);
     copy(&log);
     copy(&log);
-    assert_eq!(frames(&copied), 0, "{:?}", copied.store.contents().keys());
+    assert_eq!(frames(&copied), 0, "{:?}", copied.names());
     assert_eq!(copied.mirrored(&log), [1, 2]);
     assert!(log.copy_figures().unwrap().lag.is_zero());
 
@@ -133,8 +64,7 @@ fn what_is_committed_is_copied_sealed_and_forgotten_with_its_key() {
     copied.store.always(Fault::None);
     let figures = copy(&log);
     assert_eq!((figures.expired, figures.error), (0, None));
-    let left: Vec<_> = copied.store.contents().into_keys().collect();
-    assert_eq!(left, ["n/refuses-overwriting"]);
+    assert_eq!(copied.names(), [CHECK]);
     assert!(log.reader().prove_forgotten().unwrap().proved);
 }
 
@@ -154,7 +84,7 @@ fn an_object_that_is_not_deleted_keeps_no_other_one_there() {
     copied.store.plan([Fault::Denies]);
     let figures = copy(&log);
     assert!(figures.error.is_some(), "{figures:?}");
-    assert_eq!(copied.store.contents().len(), 2, "{:?}", copied.store.contents().keys());
+    assert_eq!(copied.names().len(), 2, "{:?}", copied.names());
     assert_eq!(copy(&log).expired, 0);
 }
 
@@ -166,7 +96,7 @@ fn a_store_that_overwrites_is_refused() {
     let figures = copy(&log);
     assert_eq!(figures.error, Some(StoreError::Overwrites));
     assert_eq!(figures.objects, 0);
-    assert_eq!(copied.store.contents().len(), 1, "the object of the check");
+    assert_eq!(copied.names(), [CHECK]);
 }
 
 #[test]
@@ -175,17 +105,13 @@ fn an_object_with_other_bytes_stops_its_file_only() {
     let log = copied.open();
     put(&log, &lookup(1));
     copy(&log);
-    let (first, content) =
-        copied.store.contents().into_iter().find(|(name, _)| name.contains(".frames/")).unwrap();
-    let next = first.replace("/000000000000", &format!("/{:012}", content.len()));
-    copied.store.plant(&next, b"other");
+    let next = copied.plant_conflict();
     put(&log, &lookup(2));
     let figures = copy(&log);
     assert_eq!((figures.conflicts, figures.error), (1, None));
     let hours = |copied: &Copied| {
-        let names = copied.store.contents().into_keys();
-        let mut hours: Vec<_> =
-            names.filter_map(|it| it.split('/').nth(1)?.parse::<u32>().ok()).collect();
+        let hour = |name: &String| name.split('/').nth(1)?.parse::<u32>().ok();
+        let mut hours: Vec<_> = copied.names().iter().filter_map(hour).collect();
         hours.dedup();
         hours.len()
     };
@@ -202,8 +128,7 @@ fn an_object_with_other_bytes_stops_its_file_only() {
     log.tick();
     let figures = copy(&log);
     assert_eq!((figures.expired, figures.conflicts, figures.error), (0, 0, None));
-    let left: Vec<_> = copied.store.contents().into_keys().collect();
-    assert_eq!(left, ["n/refuses-overwriting"]);
+    assert_eq!(copied.names(), [CHECK]);
 }
 
 #[test]
@@ -212,10 +137,7 @@ fn the_copies_of_a_conflict_go_with_their_hour_also_right_after_a_listing() {
     let log = copied.open();
     put(&log, &lookup(1));
     copy(&log);
-    let (first, content) =
-        copied.store.contents().into_iter().find(|(name, _)| name.contains(".frames/")).unwrap();
-    let next = first.replace("/000000000000", &format!("/{:012}", content.len()));
-    copied.store.plant(&next, b"other");
+    copied.plant_conflict();
     put(&log, &lookup(2));
     assert_eq!(copy(&log).conflicts, 1);
     // Listed here, and the hour expires an hour and a half later.
@@ -224,7 +146,7 @@ fn the_copies_of_a_conflict_go_with_their_hour_also_right_after_a_listing() {
     copied.advance(3_590);
     assert_eq!(log.tick().hours_destroyed, 1);
     copy(&log);
-    assert_eq!(copied.store.contents().len(), 1, "{:?}", copied.store.contents().keys());
+    assert_eq!(copied.names(), [CHECK]);
 }
 
 #[test]
@@ -233,23 +155,20 @@ fn a_conflict_that_no_listing_has_shown_goes_with_its_hour_too() {
     let log = copied.open();
     put(&log, &lookup(1));
     copy(&log);
-    let (first, content) =
-        copied.store.contents().into_iter().find(|(name, _)| name.contains(".frames/")).unwrap();
-    let next = first.replace("/000000000000", &format!("/{:012}", content.len()));
     copied.advance(59 * 60);
     put(&log, &lookup(2));
     copied.may_copy.store(false, Ordering::SeqCst);
     copied.advance(6 * 60);
     // It lists the store, and the next time is an hour later.
     copy(&log);
-    copied.store.plant(&next, b"other");
+    copied.plant_conflict();
     copied.may_copy.store(true, Ordering::SeqCst);
     copied.advance(60);
     assert_eq!(copy(&log).conflicts, 1);
     copied.advance(55 * 60);
     assert_eq!(log.tick().hours_destroyed, 1);
     copy(&log);
-    assert_eq!(copied.store.contents().len(), 1, "{:?}", copied.store.contents().keys());
+    assert_eq!(copied.names(), [CHECK]);
 }
 
 #[test]
@@ -267,8 +186,7 @@ fn an_object_whose_creation_got_no_answer_goes_with_its_hour() {
     copied.advance(3_590);
     assert_eq!(log.tick().hours_destroyed, 1);
     copy(&log);
-    let left: Vec<_> = copied.store.contents().into_keys().collect();
-    assert_eq!(left, ["n/refuses-overwriting"]);
+    assert_eq!(copied.names(), [CHECK]);
 }
 
 #[test]
@@ -285,22 +203,22 @@ fn what_was_copied_under_a_former_name_goes_with_its_hour() {
     let options = LogOptions { copies: Some(options), ..copied.bench.options() };
     let log = QueryLog::open(options, &Shutdown::new()).unwrap().0;
     copy(&log);
-    let names = |copied: &Copied| copied.store.contents().into_keys().collect::<Vec<_>>();
-    let of = |names: &[String], node: &str| {
-        names.iter().filter(|name| name.starts_with(node) && name.contains("frames")).count()
-    };
-    assert_eq!((of(&names(&copied), "n/"), of(&names(&copied), "m/")), (1, 1));
+    let names = copied.names();
+    let of = |node| names.iter().filter(|it| it.starts_with(node) && it.contains("frames")).count();
+    assert_eq!((of("n/"), of("m/")), (1, 1));
     copied.advance(2 * 3600);
     assert_eq!(log.tick().hours_destroyed, 1);
     copy(&log);
-    assert_eq!(names(&copied), ["m/refuses-overwriting", "n/refuses-overwriting"]);
+    assert_eq!(copied.names(), ["m/refuses-overwriting", CHECK]);
 }
 
 #[test]
 fn objects_that_cannot_be_listed_or_deleted_keep_nothing_from_being_copied() {
     let copied = Copied::new();
-    copied.store.plant("other-1/0000000001/000001-5f0c1d7be2a9446c.frames/000000000000", b"x");
-    copied.store.plant("third-1/0000000001/000001-5f0c1d7be2a9446c.frames/000000000000", b"x");
+    for folder in ["other-1", "third-1"] {
+        let name = format!("{folder}/0000000001/000001-5f0c1d7be2a9446c.frames/000000000000");
+        copied.store.plant(&name, b"x");
+    }
     copied.store.refuse("other-1");
     let log = copied.open();
     put(&log, &lookup(1));
@@ -309,9 +227,9 @@ fn objects_that_cannot_be_listed_or_deleted_keep_nothing_from_being_copied() {
     log.forget_other_copies(&|| false);
     let figures = copy(&log);
     assert_eq!((figures.error, figures.lag), (None, Duration::ZERO));
-    let contents = copied.store.contents();
-    assert!(contents.keys().any(|name| name.starts_with("other-1")));
-    assert!(contents.keys().all(|name| !name.starts_with("third-1")), "{:?}", contents.keys());
+    assert_eq!(figures.failures, 1, "that of the one folder");
+    let has = |folder| copied.names().iter().any(|name| name.starts_with(folder));
+    assert!(has("other-1") && !has("third-1"), "{:?}", copied.names());
     // What is known to be left stays known while it cannot be listed.
     for refused in ["other-1/", "other-1"] {
         copied.store.refuse(refused);
@@ -320,7 +238,7 @@ fn objects_that_cannot_be_listed_or_deleted_keep_nothing_from_being_copied() {
     }
     copied.store.refuse("");
     log.forget_other_copies(&|| false);
-    assert!(copied.store.contents().keys().all(|name| !name.starts_with("other-1")));
+    assert!(!has("other-1"));
     assert_eq!(log.copy_figures().unwrap().expired, 0);
 }
 
@@ -372,7 +290,7 @@ fn nothing_waits_for_a_store_that_hangs() {
     copying.join().unwrap();
     // What the call has created of the expired hour does not stay.
     copy(&log);
-    assert_eq!(copied.store.contents().len(), 1);
+    assert_eq!(copied.names(), [CHECK]);
 }
 
 #[test]
@@ -490,45 +408,12 @@ fn copies_of_expired_hours_are_found_and_a_store_that_is_not_listed_proves_nothi
     assert!(copied.store.contents().contains_key("another-program/file"));
 }
 
-#[derive(Clone, Debug)]
-enum Op {
-    Append(u8),
-    /// Minutes.
-    Advance(u8),
-    Tick,
-    Seal,
-    Copy,
-    Faults(Vec<Fault>),
-    Crash,
-    Restart,
-}
-
-fn ops() -> impl Strategy<Value = Op> {
-    let fault = prop_oneof![
-        Just(Fault::None),
-        Just(Fault::LosesRequest),
-        Just(Fault::LosesAnswer),
-        Just(Fault::Denies),
-        Just(Fault::ListsLate),
-    ];
-    prop_oneof![
-        6 => (1..40u8).prop_map(Op::Append),
-        4 => (1..50u8).prop_map(Op::Advance),
-        2 => Just(Op::Tick),
-        2 => Just(Op::Seal),
-        6 => Just(Op::Copy),
-        4 => prop::collection::vec(fault, 1..6).prop_map(Op::Faults),
-        2 => Just(Op::Crash),
-        1 => Just(Op::Restart),
-    ]
-}
-
 /// Whatever happened: after a round without an error the store has every record that was committed when it began.
 fn check_copies(copied: &Copied, log: &QueryLog) {
     let keyring = log.keyring();
     let alive = keyring.hours();
     assert_eq!(copied.mirrored(log), numbers(&log.reader()));
-    for name in copied.store.contents().into_keys().filter(|name| !name.ends_with("overwriting")) {
+    for name in copied.names().iter().filter(|name| *name != CHECK) {
         let hour = name.split('/').nth(1).unwrap().parse().unwrap();
         assert!(alive.contains(&Hour::from_number(hour)), "{name} has no key");
     }
@@ -536,36 +421,15 @@ fn check_copies(copied: &Copied, log: &QueryLog) {
 
 fn run(ops: &[Op]) {
     let copied = Copied::new();
-    let mut log = copied.open();
-    let mut next = 0;
+    let (mut log, mut next) = (copied.open(), 0);
     for op in ops {
-        match op {
-            Op::Append(count) => {
-                let records: Vec<_> = (next..next + u64::from(*count)).map(lookup).collect();
-                log.append_all(&records).unwrap().wait_blocking().unwrap();
-                next += u64::from(*count);
-            }
-            Op::Advance(minutes) => copied.advance(60 * u64::from(*minutes)),
-            Op::Tick => assert!(log.tick().error.is_none()),
-            Op::Seal => assert!(log.seal(&|| false).failed.is_empty()),
-            Op::Copy => {
-                assert!(log.tick().error.is_none());
-                let figures = copy(&log);
-                assert_eq!(figures.conflicts, 0);
-                if figures.lag.is_zero() && figures.error.is_none() {
-                    copied.store.always(Fault::None);
-                    assert_eq!(copied.mirrored(&log), numbers(&log.reader()));
-                }
-            }
-            Op::Faults(faults) => copied.store.plan(faults.iter().copied()),
-            Op::Crash => {
-                log.abandon();
-                log = copied.open();
-            }
-            Op::Restart => {
-                log.close();
-                drop(log);
-                log = copied.open();
+        log = op.apply(&copied, log, &mut next);
+        if matches!(op, Op::Copy) {
+            let figures = log.copy_figures().unwrap();
+            assert_eq!(figures.conflicts, 0);
+            if figures.lag.is_zero() && figures.error.is_none() {
+                copied.store.always(Fault::None);
+                assert_eq!(copied.mirrored(&log), numbers(&log.reader()));
             }
         }
     }
@@ -577,8 +441,7 @@ fn run(ops: &[Op]) {
         let figures = copy(&log);
         assert_eq!((figures.lag, figures.error), (Duration::ZERO, None));
         check_copies(&copied, &log);
-        log.abandon();
-        log = copied.open();
+        log = copied.crashed(log);
     }
 }
 
@@ -586,9 +449,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_history_leaves_every_record_in_the_store_and_nothing_that_has_expired(
-        ops in prop::collection::vec(ops(), 1..30)
-    ) {
+    fn any_history_leaves_every_record_in_the_store_and_nothing_that_has_expired(ops in ops()) {
         run(&ops);
     }
 }

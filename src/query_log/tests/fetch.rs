@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf, sync::Arc};
 use tempfile::TempDir;
 
 use super::{
-    copies::{Copied, NODE, copy},
+    copied::{Copied, NODE, copy},
     support::*,
 };
 use crate::{

@@ -15,12 +15,12 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::{
-    copies::{Copied, NODE, copy, copy_options},
+    copied::{Copied, NODE, Op, copy, copy_options, ops},
     support::*,
 };
 use crate::{
-    clock::{SharedClock, Timestamp},
-    envelope::Keyring,
+    clock::{Clock as _, Hour, ManualClock, SharedClock, Timestamp},
+    envelope::{KeyFiles, Keyring},
     limits,
     object_storage::{StoreError, faulty::Fault},
     query_log::{
@@ -37,8 +37,7 @@ fn copied() -> Copied {
     copied
 }
 
-fn logs(copied: &Copied, dir: &Path) -> LostLogs {
-    let clock: SharedClock = Arc::clone(&copied.bench.clock) as _;
+fn logs(copied: &Copied, dir: &Path, clock: SharedClock) -> LostLogs {
     let options = copy_options(&copied.store, Arc::new(|_| true));
     LostLogs::open(&options, dir.to_owned(), 0, clock, RETENTION).unwrap()
 }
@@ -52,8 +51,20 @@ struct Lost {
 
 impl Lost {
     fn of(copied: &Copied, keyring: Arc<Keyring>) -> Self {
+        Self::at(copied, keyring, Arc::clone(&copied.bench.clock))
+    }
+
+    /// Those of a log whose machine is lost now.
+    fn now(copied: &Copied, log: QueryLog) -> Self {
+        let keyring = log.keyring();
+        log.abandon();
+        Self::of(copied, keyring)
+    }
+
+    /// As a machine reads them that has this clock.
+    fn at(copied: &Copied, keyring: Arc<Keyring>, clock: Arc<ManualClock>) -> Self {
         let folder = TempDir::new().unwrap();
-        let logs = logs(copied, &folder.path().join("lost"));
+        let logs = logs(copied, &folder.path().join("lost"), clock);
         Self { folder, logs, keyring }
     }
 
@@ -98,63 +109,11 @@ fn whole(log: &QueryLog) -> Vec<(Cursor, LogRow)> {
     log.reader().search(&Filter::default(), Order::Asc, None).map(Result::unwrap).collect()
 }
 
-#[derive(Clone, Debug)]
-enum Op {
-    Append(u8),
-    /// Minutes.
-    Advance(u8),
-    Seal,
-    Copy,
-    Faults(Vec<Fault>),
-    Crash,
-    Restart,
-}
-
-fn ops() -> impl Strategy<Value = Op> {
-    let fault = prop_oneof![
-        2 => Just(Fault::None),
-        1 => Just(Fault::LosesRequest),
-        1 => Just(Fault::LosesAnswer),
-        1 => Just(Fault::ListsLate),
-    ];
-    prop_oneof![
-        6 => (1..40u8).prop_map(Op::Append),
-        3 => (1..50u8).prop_map(Op::Advance),
-        2 => Just(Op::Seal),
-        6 => Just(Op::Copy),
-        2 => prop::collection::vec(fault, 1..6).prop_map(Op::Faults),
-        1 => Just(Op::Crash),
-        1 => Just(Op::Restart),
-    ]
-}
-
 /// A log after these operations.
 fn history(copied: &Copied, ops: &[Op]) -> QueryLog {
     let (mut log, mut next) = (copied.open(), 0);
     for op in ops {
-        match op {
-            Op::Append(count) => {
-                let records: Vec<_> = (next..next + u64::from(*count)).map(lookup).collect();
-                log.append_all(&records).unwrap().wait_blocking().unwrap();
-                next += u64::from(*count);
-            }
-            Op::Advance(minutes) => {
-                copied.bench.clock.advance(Duration::from_secs(60 * u64::from(*minutes)));
-                log.tick();
-            }
-            Op::Seal => assert!(log.seal(&|| false).failed.is_empty()),
-            Op::Copy => drop(copy(&log)),
-            Op::Faults(faults) => copied.store.plan(faults.iter().copied()),
-            Op::Crash => {
-                log.abandon();
-                log = copied.open();
-            }
-            Op::Restart => {
-                log.close();
-                drop(log);
-                log = copied.open();
-            }
-        }
+        log = op.apply(copied, log, &mut next);
     }
     copied.store.always(Fault::None);
     log
@@ -177,14 +136,15 @@ proptest! {
 
     #[test]
     fn the_copies_are_the_log_up_to_the_newest_frame_or_name_what_they_lack(
-        ops in prop::collection::vec(ops(), 1..30),
+        ops in ops(),
         lost in prop::collection::vec(any::<prop::sample::Index>(), 0..3),
     ) {
         let copied = copied();
         let log = history(&copied, &ops);
         let (all, keyring) = (whole(&log), log.keyring());
         log.abandon();
-        let mut names: Vec<_> = copied.store.contents().into_keys().filter(|it| it.split('/').count() == 4).collect();
+        let mut names = copied.names();
+        names.retain(|it| it.split('/').count() == 4);
         for lost in lost {
             if !names.is_empty() {
                 let name = names.remove(lost.index(names.len()));
@@ -237,15 +197,14 @@ fn three_hours() -> (Copied, QueryLog) {
 }
 
 fn objects_of(copied: &Copied, part: &str) -> Vec<String> {
-    copied.store.contents().into_keys().filter(|name| name.contains(part)).collect()
+    copied.names().into_iter().filter(|name| name.contains(part)).collect()
 }
 
 #[test]
 fn only_hours_of_the_window_are_fetched_and_a_fetched_hour_is_used_again() {
     let (copied, log) = three_hours();
     let all = whole(&log);
-    let lost = Lost::of(&copied, log.keyring());
-    log.abandon();
+    let lost = Lost::now(&copied, log);
     let second = all[50].0.hour();
     let filter =
         Filter { since: Some(second.start()), until: Some(second.end()), ..Filter::default() };
@@ -281,7 +240,7 @@ fn what_a_former_process_fetched_is_removed_at_the_start() {
     let dir = folder.path().join("lost");
     fs::create_dir_all(dir.join("7/fetching")).unwrap();
     fs::write(dir.join("7/0000498728-000001.frames"), "x").unwrap();
-    logs(&copied, &dir);
+    logs(&copied, &dir, Arc::clone(&copied.bench.clock) as _);
     assert!(!dir.exists());
 }
 
@@ -290,8 +249,7 @@ fn damaged_and_missing_objects_are_counted_and_named() {
     let names = |copied: &Copied| (objects_of(copied, ".sealed/"), objects_of(copied, ".frames/"));
     let read_after = |damage: &dyn Fn(&Copied)| {
         let (copied, log) = three_hours();
-        let lost = Lost::of(&copied, log.keyring());
-        log.abandon();
+        let lost = Lost::now(&copied, log);
         damage(&copied);
         lost.all()
     };
@@ -336,9 +294,7 @@ fn a_segment_is_missed_by_its_number_and_by_the_one_that_was_sealed_after_it() {
     let mut log = copied.open();
     for n in 0..4 {
         put(&log, &lookup(n));
-        log.close();
-        drop(log);
-        log = copied.open();
+        log = copied.restarted(log);
     }
     copied.bench.clock.advance(HOUR + HOUR / 30);
     put(&log, &lookup(4));
@@ -371,9 +327,7 @@ fn what_is_missing_of_files_that_were_never_sealed_is_named() {
     // Three files of one hour, and one of the next.
     for n in 0..40 {
         if n == 10 || n == 20 {
-            log.close();
-            drop(log);
-            log = copied.open();
+            log = copied.restarted(log);
         }
         if n == 30 {
             copied.bench.clock.advance(HOUR);
@@ -410,8 +364,7 @@ fn what_is_missing_of_files_that_were_never_sealed_is_named() {
 fn without_a_key_an_hour_is_named_until_it_has_expired_and_then_nothing_is_left() {
     let (copied, log) = three_hours();
     let keyring = log.keyring();
-    let lost = Lost::of(&copied, Arc::clone(&keyring));
-    log.abandon();
+    let lost = Lost::now(&copied, log);
     assert!(lost.all().is_whole());
     let first = *keyring.hours().first().unwrap();
     keyring.prune(&[first]).unwrap();
@@ -428,6 +381,32 @@ fn without_a_key_an_hour_is_named_until_it_has_expired_and_then_nothing_is_left(
     assert!(read.found.is_empty() && read.is_whole(), "{:?}", read.gaps);
 }
 
+#[test]
+fn rows_expire_by_when_their_hour_was_here_whatever_the_lost_clock_said() {
+    let days = 40;
+    for ahead in [-24 * days, 0, 24 * days] {
+        let (copied, log) = three_hours();
+        let keys = log.keyring();
+        log.abandon();
+        // The clock of the lost machine was so many hours ahead.
+        let began = |hour: Hour| Hour::from_number(hour.number().strict_add_signed(-ahead));
+        let folder = TempDir::new().unwrap();
+        let files = KeyFiles::new(&folder.path().join("keys"), None);
+        let keyring =
+            Arc::new(Keyring::open(Arc::clone(&copied.bench.disk), files, false).unwrap());
+        let dated = keys.hours().into_iter().map(|it| (it, began(it), keys.get(it).unwrap()));
+        keyring.replace_dated(dated).unwrap();
+        let now = copied.bench.clock.now().moved(i64::from(-ahead) * 3_600_000_000);
+        let clock = ManualClock::at(now);
+        let lost = Lost::at(&copied, keyring, Arc::clone(&clock));
+        let read = lost.all();
+        assert_eq!((read.found.len(), read.is_whole()), (150, true), "{ahead}");
+        // Before somebody destroys the keys.
+        clock.advance(RETENTION + HOUR);
+        assert!(lost.all().found.is_empty(), "{ahead}");
+    }
+}
+
 /// Closes a log and copies what is left, as a stop does.
 fn stop(log: &QueryLog) {
     log.close();
@@ -438,8 +417,16 @@ fn stop(log: &QueryLog) {
 fn a_log_is_ended_by_a_stop_and_not_by_what_else_may_end_its_last_hour() {
     // (the end, whether it is one)
     type End = (fn(&Copied, &QueryLog), bool);
-    let ends: [End; 5] = [
+    let ends: [End; 6] = [
         (|_, log| stop(log), true),
+        // The mark of an earlier stop: its creation hung, and the next start had nothing to delete.
+        (
+            |copied, log| {
+                stop(log);
+                copied.store.plant("n/stopped", b"0000000001-000001");
+            },
+            false,
+        ),
         (|_, _| {}, false),
         // The hour rolls over, is sealed and copied, and then the process crashes.
         (
@@ -473,9 +460,7 @@ fn a_log_is_ended_by_a_stop_and_not_by_what_else_may_end_its_last_hour() {
     for (number, (end, is_ended)) in ends.into_iter().enumerate() {
         let (copied, log) = three_hours();
         end(&copied, &log);
-        let keyring = log.keyring();
-        log.abandon();
-        let lost = Lost::of(&copied, keyring);
+        let lost = Lost::now(&copied, log);
         assert_eq!(lost.log().is_ended(&|| false).unwrap(), is_ended, "{number}");
         assert!(lost.all().is_whole(), "{number}");
     }
@@ -495,12 +480,25 @@ fn a_start_after_a_stop_begins_the_log_anew_also_without_the_store() {
         }
         copy(&log);
         put(&log, &lookup(200));
-        let keyring = log.keyring();
-        log.abandon();
         copied.store.always(Fault::None);
-        let lost = Lost::of(&copied, keyring);
+        let lost = Lost::now(&copied, log);
         assert!(!lost.log().is_ended(&|| false).unwrap(), "{is_away}");
     }
+}
+
+#[test]
+fn a_stop_that_copies_nothing_of_its_last_file_leaves_no_mark() {
+    let (copied, log) = three_hours();
+    log.close();
+    copy(&log);
+    drop(log);
+    // Another file of the same hour. All before it is copied, with its end.
+    let log = copied.open();
+    put(&log, &lookup(200));
+    log.close();
+    log.copy_last(&|| true);
+    let lost = Lost::now(&copied, log);
+    assert!(!lost.log().is_ended(&|| false).unwrap());
 }
 
 #[test]
@@ -523,8 +521,7 @@ fn an_hour_that_was_sealed_since_the_listing_is_listed_anew() {
 #[test]
 fn a_node_that_cannot_be_listed_keeps_no_other_unread() {
     let (copied, log) = three_hours();
-    let lost = Lost::of(&copied, log.keyring());
-    log.abandon();
+    let lost = Lost::now(&copied, log);
     copied.store.plant("other-1/0000000001/000001-5f0c1d7be2a9446c.frames/000000000000", b"x");
     copied.store.refuse("other-1");
     lost.logs.of("other-1", Arc::clone(&lost.keyring), &|| false).unwrap_err();
@@ -538,8 +535,7 @@ fn a_node_that_cannot_be_listed_keeps_no_other_unread() {
 #[test]
 fn a_store_that_fails_gives_its_error_once_and_then_the_records() {
     let (copied, log) = three_hours();
-    let lost = Lost::of(&copied, log.keyring());
-    log.abandon();
+    let lost = Lost::now(&copied, log);
     copied.store.always(Fault::LosesRequest);
     let failed = || lost.logs.of(NODE, Arc::clone(&lost.keyring), &|| false).unwrap_err();
     assert!(matches!(failed(), StoreError::Failed(_)));
@@ -561,8 +557,7 @@ fn a_store_that_fails_gives_its_error_once_and_then_the_records() {
 #[test]
 fn nobody_waits_for_an_hour_that_nobody_wants_any_more() {
     let (copied, log) = three_hours();
-    let lost = Lost::of(&copied, log.keyring());
-    log.abandon();
+    let lost = Lost::now(&copied, log);
     let asked = Arc::new(AtomicU64::new(0));
     let counted = Arc::clone(&asked);
     let stop = Arc::new(move || counted.fetch_add(1, Ordering::SeqCst) > 0);

@@ -2,6 +2,7 @@
 
 mod basics;
 mod codec;
+pub(crate) mod copied;
 mod copies;
 mod crash;
 mod damage;

@@ -281,6 +281,13 @@ async fn a_node_that_is_gone_or_paused_is_named() {
     let nothing = logs.command(0, &["log", "search", "--handle", "+14155559999"]);
     assert_eq!(nothing.status.code(), Some(1));
     assert!(!said(&nothing).contains("no record matches"), "{}", said(&nothing));
+    let export = ["log", "export", "--format", "csv", "--handle", "+14155559999", "--output"];
+    let file = logs.trio.nodes[0].data.with_file_name("log.csv");
+    let nothing = logs.command(0, &[&export[..], &[file.to_str().unwrap()]].concat());
+    assert_eq!(nothing.status.code(), Some(1));
+    assert!(said(&nothing).contains("no record came"), "{}", said(&nothing));
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(text.ends_with(",node\r\n") && text.lines().count() == 1, "{text}");
     let rows = logs.rows(1, "order=asc").await;
     let last = rows.last().unwrap();
     assert_eq!((&last["kind"], &last["node"]), (&"missing".into(), &"c".into()));

@@ -127,6 +127,25 @@ fn a_key_that_was_destroyed_comes_back_from_its_owner_only() {
 }
 
 #[test]
+fn a_late_date_keeps_a_key_no_longer_than_one_that_begins_when_it_comes() {
+    let (a, b, name) = pair();
+    for node in [&a, &b] {
+        node.machine.advance(10 * DAY);
+    }
+    let came = b.run().clock.now();
+    let latest = came.plus(limits::CLUSTER_HOUR_KEY_AHEAD_MAX);
+    for (began, taken) in [(latest.plus(Duration::from_micros(1)), 0), (latest, 1)] {
+        let (private, request) = b.run().keys.request(a.id());
+        let mut answer = a.run().keys.sealed(a.run().keys.wanted(&b.member(), &request).unwrap());
+        answer.keys.iter_mut().for_each(|key| key.began = began);
+        assert_eq!(b.run().keys.take(a.id(), &private, &answer).unwrap(), taken, "{began}");
+    }
+    b.machine.advance(RETENTION + limits::CLUSTER_HOUR_KEY_AHEAD_MAX);
+    b.tick(&[a.id(), b.id()]);
+    assert_eq!(b.key(name), None);
+}
+
+#[test]
 fn an_hour_that_began_within_an_hour_of_its_holder_is_not_taken_again_when_it_is_destroyed() {
     let (a, b, _) = pair();
     // The era of its owner was corrected: for others its hours begin at some minute of their hour.

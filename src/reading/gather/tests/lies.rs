@@ -55,7 +55,7 @@ const PLENTY: usize = 1 << 30;
 
 /// What a node sends as one answer.
 #[derive(Clone)]
-enum Said {
+pub(super) enum Said {
     /// Lines, and a trailer with this number of them.
     Lines(Vec<String>, usize),
     /// Lines, and no trailer.
@@ -69,7 +69,7 @@ enum Said {
 }
 
 impl Said {
-    fn whole(lines: Vec<String>) -> Self {
+    pub(super) fn whole(lines: Vec<String>) -> Self {
         let sent = lines.len();
         Self::Lines(lines, sent)
     }
@@ -116,6 +116,14 @@ fn nth_handle(number: u64) -> Handle {
 /// What nodes were asked: the paths with the bodies.
 type Heard = Arc<Mutex<Vec<String>>>;
 
+/// The answer that sends this. It declares its trailers.
+pub(super) fn answered(said: Said) -> Response {
+    let mut response = Response::new(Body::new(StreamBody::new(said.frames())));
+    let trailers = [RECORDS, DAMAGED, UNREADABLE_SEGMENTS].join(", ");
+    response.headers_mut().insert(header::TRAILER, HeaderValue::from_str(&trailers).unwrap());
+    response
+}
+
 /// A node that sends these answers, one for each call; the last one again and again.
 async fn node(answers: Vec<Said>, heard: &Heard) -> String {
     let heard = Arc::clone(heard);
@@ -126,11 +134,7 @@ async fn node(answers: Vec<Said>, heard: &Heard) -> String {
             let mut left = lock(&left);
             if left.len() > 1 { left.remove(0) } else { left[0].clone() }
         };
-        let mut response = Response::new(Body::new(StreamBody::new(said.frames())));
-        let trailers =
-            HeaderValue::from_str(&[RECORDS, DAMAGED, UNREADABLE_SEGMENTS].join(", ")).unwrap();
-        response.headers_mut().insert(header::TRAILER, trailers);
-        Ok::<_, Infallible>(response)
+        Ok::<_, Infallible>(answered(said))
     };
     served(Router::new().fallback(answer)).await
 }
@@ -292,7 +296,7 @@ async fn an_answer_that_breaks_off_is_continued_behind_its_last_handle() {
 }
 
 /// The rows of a log, as a node sends them.
-fn placed(reader: &LogReader, order: Order) -> Vec<String> {
+pub(super) fn placed(reader: &LogReader, order: Order) -> Vec<String> {
     let found = reader.search(&Filter::default(), order, None).map(Result::unwrap);
     let line = |(place, row): (_, LogRow)| {
         serde_json::to_string(&FoundRow::of_node(row, Some("b")).at_place(place)).unwrap()
@@ -339,31 +343,36 @@ async fn a_node_that_lies_about_rows_is_named_and_the_others_are_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_that_lists_what_is_no_segment_is_named() {
+async fn a_node_that_lists_what_is_no_segment_or_lists_for_ever_is_named() {
     let segment = |name: &str| {
         let at = "2026-11-23T08:00:00Z";
         format!(
             r#"{{"segment":"{name}","state":"sealed","from":"{at}","until":"{at}","records":1,"bytes":1,"expires_at":"{at}"}}"#
         )
     };
-    let b = Said::whole(vec![segment(&"x".repeat(1 << 16))]);
-    let asked = Asked::new(vec![b], vec![Said::whole(vec![segment("0000498728-000001")])]).await;
-    let stop: Stop = Arc::new(|| false);
-    let nodes = AskedNode::all(&asked.others, "ann", &Runtime::current(), &stop);
-    let list = move || {
-        let mut names = Vec::new();
-        let mut take = |row: crate::api::NodeSegment| {
-            names.push(row.row.segment);
-            true
+    let name = "0000498728-000001";
+    let most = usize::try_from(limits::CLUSTER_SEGMENTS_MAX).unwrap();
+    let lies = [
+        (Said::whole(vec![segment(&"x".repeat(1 << 16))]), 0),
+        (Said::Endless(segment(name) + "\n"), most),
+    ];
+    for (lie, taken) in lies {
+        let asked = Asked::new(vec![lie], vec![Said::whole(vec![segment(name)])]).await;
+        let stop: Stop = Arc::new(|| false);
+        let nodes = AskedNode::all(&asked.others, "ann", &Runtime::current(), &stop);
+        let list = move || {
+            let mut names = Vec::new();
+            let mut take = |row: crate::api::NodeSegment| {
+                names.push(row.row.segment);
+                names.len() <= most + 1
+            };
+            let outcome = list_segments((Vec::new(), Some("a")), Some(nodes), &mut take);
+            (names, outcome.unwrap().expect("it ends"))
         };
-        let outcome = list_segments((Vec::new(), Some("a")), Some(nodes), &mut take);
-        (names, outcome.unwrap().unwrap())
-    };
-    let (names, outcome) = spawn_blocking(list).await.unwrap();
-    assert_eq!(
-        (names, named(outcome.missing())),
-        (vec!["0000498728-000001".to_owned()], vec!["b"])
-    );
+        let (names, outcome) = spawn_blocking(list).await.unwrap();
+        assert_eq!((names.len(), named(outcome.missing())), (taken + 1, vec!["b"]));
+        assert!(names.iter().all(|it| it == name));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,6 +2,7 @@
 
 mod flips;
 mod lies;
+mod removed;
 
 use std::{collections::VecDeque, time::Duration};
 

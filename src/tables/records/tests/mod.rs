@@ -252,6 +252,26 @@ fn in_a_cluster_the_node_is_the_last_column() {
 }
 
 #[test]
+fn an_export_of_a_cluster_without_rows_has_the_column_of_the_node_too() {
+    let folder = tempfile::tempdir().unwrap();
+    for is_gathered in [false, true] {
+        let export = |name, format| {
+            let path = folder.path().join(name);
+            let file = ExportFile::create(&Target::File(path.clone()), format, None).unwrap();
+            file.finish(is_gathered).unwrap();
+            path
+        };
+        let text = fs::read_to_string(export("log.csv", Format::Csv)).unwrap();
+        assert_eq!(text.ends_with(",count,node\r\n"), is_gathered, "{text}");
+        let path = export("log.parquet", Format::Parquet);
+        let read = SerializedFileReader::new(File::open(&path).unwrap()).unwrap();
+        let columns = read.metadata().file_metadata().schema_descr();
+        let last = columns.column(columns.num_columns() - 1);
+        assert_eq!(last.name() == "node", is_gathered);
+    }
+}
+
+#[test]
 fn an_export_that_is_dropped_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
     for format in [Format::Parquet, Format::Csv, Format::Ndjson] {

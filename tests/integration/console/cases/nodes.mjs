@@ -38,6 +38,21 @@ run(async () => {
   await page.getByText(WARNING).waitFor();
   assert.equal(await page.getByText("No call matches.").count(), 0);
 
+  // A count of flips without a node does not say that nothing flipped.
+  await page.route((url) => url.pathname === "/v1/log/flips", async (route) => {
+    const { summary } = await (await route.fetch()).json();
+    const missing = [{ node: MISSING.node, why: MISSING.why }];
+    await route.fulfill({ json: { flips: [], summary: { ...summary, handles: 0, missing } } });
+  });
+  await view(page, "Flips");
+  await page.getByText(WARNING).waitFor();
+  assert.equal(await page.getByText("No handle's route went back and forth.").count(), 0);
+  await view(page, "Why");
+  await page.getByRole("region", { name: "Top flips" }).getByRole("button", { name: "Find" }).click();
+  await page.getByText(WARNING).waitFor();
+  assert.equal(await page.getByText("No answer went back and forth.").count(), 0);
+
+  await view(page, "Audit");
   // One report for each node, and none of a node that does not tell.
   await page.route((url) => url.pathname === "/v1/audit/verify", async (route) => {
     const report = await (await route.fetch()).json();
