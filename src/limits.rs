@@ -213,8 +213,6 @@ pub const AUTHORITY_CHECK_PAUSE: Duration = Duration::from_millis(250);
 /// How often a node of a cluster finds out, while it sends an answer, whether it is cut off: it would not hear of a revocation then. More
 /// often would cost etcd, which may have to sync its disk each time.
 pub const AUTHORITY_FENCE_PAUSE: Duration = Duration::from_millis(750);
-/// How long a stream of records waits for a client that reads nothing.
-pub const SLOW_READER_PATIENCE: Duration = Duration::from_secs(30);
 /// Rows of a sealed segment that a search sorts in memory at once, about 60 bytes each with their clients. In the order of
 /// time, a search reads the segment once for each such number of matching rows.
 pub const LOG_SEARCH_ROWS_MAX: usize = if cfg!(test) { 64 } else { 262_144 };
@@ -441,6 +439,9 @@ pub const CLUSTER_TEXT_CHARS_MAX: usize = 300;
 /// How long a node must have answered nothing before its part of an answer counts as missing. A node that is slow answers the short call
 /// that nodes make each second. A restart of a node takes about as long.
 pub const CLUSTER_PART_PATIENCE: Duration = Duration::from_secs(3);
+/// How long another node may take nothing of an answer before its connection is closed. It waits for the slowest node meanwhile, which may
+/// read a long window before its next row.
+pub const CLUSTER_UNREAD_PATIENCE: Duration = Duration::from_secs(3_600);
 /// How long a tail waits for other nodes before it begins without them.
 pub const CLUSTER_TAIL_PATIENCE: Duration = Duration::from_secs(3);
 /// A node whose tail is silent for so long is lost: it sends something every 15 seconds.

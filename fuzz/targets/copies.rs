@@ -22,7 +22,8 @@ use dispatchd::{
     envelope::{KeyFiles, Keyring},
     object_storage,
     query_log::{
-        Config, CopyOptions, Durability, Filter, LogOptions, LostLogs, Order, QueryLog, fuzz,
+        Config, CopyOptions, Durability, Filter, FromCopies as _, LogOptions, LostLogs, Order,
+        QueryLog, fuzz,
     },
     shutdown::Shutdown,
 };

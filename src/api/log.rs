@@ -23,8 +23,7 @@ use crate::{
     ids::{AccountId, DeviceId},
     limits,
     operators::Role,
-    query_log::{Filter, FlipQuery, FlipWindow, Kind, Order},
-    timeline::NodeFromStore,
+    query_log::{Filter, FlipQuery, FlipWindow, Kind, NodeFromStore, Order},
     vocabulary::{MissingNode, Reason, Route},
 };
 

@@ -78,12 +78,12 @@ pub use crate::{
         JoinRequest, MemberReport, MemberState, NodeForgotten, SharedKeys,
     },
     query_log::{
-        Flip, FlipPart, FlipReport, FlipSummary, ForgottenReport, LogRow, SegmentReport,
-        SegmentSummary, VerifyReport as LogVerification,
+        Flip, FlipPart, FlipReport, FlipSummary, ForgottenReport, LogRow, NodeFromStore,
+        SegmentReport, SegmentSummary, VerifyReport as LogVerification,
     },
     quota::{QuotaNews, QuotaReceipt},
     registry::{Counts, HandleDetails, Imported},
-    timeline::{Entry as TimelineEntry, NodeFromStore, Summary as TimelineSummary},
+    timeline::{Entry as TimelineEntry, Summary as TimelineSummary},
     verification::{SentBy, Verification},
     vocabulary::MissingNode,
 };

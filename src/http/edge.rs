@@ -41,7 +41,7 @@ use super::{
     calls::Call,
     connection::{
         admission::{Admission, TooManyConnections},
-        open::{Open, UnderWay},
+        open::{Open, ToNode, UnderWay},
         pieces::Pieces,
     },
     fence::FencedCalls,
@@ -375,6 +375,11 @@ impl Future for Answering {
         };
         let Caller { arrived, .. } = self.caller;
         let mut response = self.service.traffic.answered(self.call, arrived, response);
+        // Nodes ask each other over HTTP/1.1.
+        let is_to_node = !self.is_http2 && response.extensions().get::<ToNode>().is_some();
+        if is_to_node && let Some(under_way) = &self.under_way {
+            under_way.goes_to_node();
+        }
         if self.is_in_pieces(response.body()) {
             let under_way = self.under_way.take();
             response = response.map(|body| Body::new(Pieces::of(body, under_way)));
@@ -383,7 +388,7 @@ impl Future for Answering {
             response.headers_mut().insert(REQUEST_ID, id);
         }
         let is_refused = response.status().is_client_error() || response.status().is_server_error();
-        if is_refused && self.closing == Closing::IfRefused {
+        if is_to_node || (is_refused && self.closing == Closing::IfRefused) {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         tracing::trace!(

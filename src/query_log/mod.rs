@@ -82,7 +82,7 @@ pub use flips::{
 };
 pub use frames::append_ack::{AppendAck, AppendError};
 pub use log::{LogOptions, QueryLog};
-pub use lost::{LostLog, LostLogError, LostLogs, LostRows};
+pub use lost::{FromCopies, LostFlips, LostLog, LostLogError, LostLogs, LostRows, NodeFromStore};
 pub use reader::{LogReader, SegmentSummary};
 pub use record::{LogRow, LookupRecord, Record, RefusalCount};
 pub use recovery::{OpenError, RecoveryReport};

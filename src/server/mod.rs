@@ -201,11 +201,7 @@ impl Server {
         }
         match ready {
             Ok(()) => {
-                let Modules { node, quota, .. } = &server.modules;
-                if let Some(node) = node {
-                    node::spawn_quotas(node, quota, &server.shutdown);
-                }
-                server.compared().await;
+                server.begin_as_node().await;
                 server.modules.intake.resume();
                 server.directory.write_addresses(server.addresses);
                 Ok(server)
@@ -303,13 +299,13 @@ impl Server {
         Ok(())
     }
 
-    /// Waits until the node takes changes, or knows why it must not.
-    async fn compared(&self) {
-        if let Some(node) = &self.modules.node {
-            tokio::select! {
-                () = node.peers.compared() => {}
-                () = self.shutdown.stopping() => {}
-            }
+    /// Tells the other nodes of quotas from now on. Waits until the node takes changes, or knows why it must not.
+    async fn begin_as_node(&self) {
+        let Modules { node: Some(node), quota, .. } = &self.modules else { return };
+        node::spawn_quotas(node, quota, &self.shutdown);
+        tokio::select! {
+            () = node.peers.compared() => {}
+            () = self.shutdown.stopping() => {}
         }
     }
 

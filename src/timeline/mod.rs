@@ -48,7 +48,7 @@ mod walk;
 pub use align::align;
 pub use entry::{ChangeEntry, ChangeRef, Entry, LookupsEntry};
 pub use interleave::Aligned;
-pub use node_log::{IsOver, NodeFromStore, NodeLog, NodeLogError, NodeRows, OwnLog};
+pub use node_log::{IsOver, NodeLog, NodeLogError, NodeRows, OwnLog};
 pub use question::{Detail, Question};
 pub use read::{Logs, read};
 pub use summary::{Holder, Source, Summary, SummaryKind};

@@ -9,7 +9,7 @@ use super::{
     change_order::{self, Recorded},
     entry::Entry,
     interleave::Interleave,
-    node_log::{IsOver, NodeFromStore, NodeLog, NodeLogError, NodeRows},
+    node_log::{IsOver, NodeLog, NodeLogError, NodeRows},
     question::{Question, STEP},
     summary::Summary,
     walk::Timeline,
@@ -19,7 +19,7 @@ use crate::{
     dispatch::{self, Preview},
     handle::Handle,
     limits,
-    query_log::{Filter, Kind, LogRow, ReadError, Record, SearchOutcome},
+    query_log::{Filter, Kind, LogRow, NodeFromStore, ReadError, Record, SearchOutcome},
     vocabulary::{ChangeKind, MissingNode},
 };
 

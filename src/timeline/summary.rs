@@ -5,7 +5,6 @@ use utoipa::ToSchema;
 
 use super::{
     entry::{ChangeRef, Entry, is_default},
-    node_log::NodeFromStore,
     phrasing::Evidence,
     spelling::State,
     stale_askers::GivenAnswer,
@@ -14,6 +13,7 @@ use crate::{
     clock::Timestamp,
     handle::{self, Handle},
     ids::{AccountId, DeviceId, RequestId},
+    query_log::NodeFromStore,
     vocabulary::{MissingNode, Reason, Route, codes},
 };
 

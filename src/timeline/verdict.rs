@@ -2,7 +2,6 @@
 
 use super::{
     entry::Entry,
-    node_log::NodeFromStore,
     phrasing::{Evidence, colour, date_time},
     spelling::State,
     stale_askers::GivenAnswer,
@@ -13,6 +12,7 @@ use crate::{
     clock::Timestamp,
     dispatch::{Preview, route_of},
     limits,
+    query_log::NodeFromStore,
     vocabulary::{MissingNode, Reason, Route},
 };
 

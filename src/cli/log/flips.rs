@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use crate::{
     api::{Call as _, Flip, FlipSummary, FlipsRequest},
-    cli::note::{note, print_missing, print_passed_over},
+    cli::note::{note, print_gone, print_passed_over},
     cli::{
         output::{Column, TableRow, Tabular, print_json, print_rows},
         text::{counted, seconds},
@@ -20,7 +20,7 @@ pub(super) fn run(command: &Tabular<FlipsRequest>) -> anyhow::Result<()> {
     if form.json {
         print_rows(form, &report.flips)?;
         print_json(&report.summary)?;
-        return print_missing(&report.summary.missing);
+        return print_gone(&report.summary.missing, &report.summary.from_store);
     }
     if !report.flips.is_empty() {
         print_rows(form, &report.flips)?;
@@ -31,7 +31,7 @@ pub(super) fn run(command: &Tabular<FlipsRequest>) -> anyhow::Result<()> {
     }
     let FlipSummary { damaged, unreadable_segments, .. } = *summary;
     print_passed_over(SearchOutcome { damaged, unreadable_segments });
-    print_missing(&summary.missing)
+    print_gone(&summary.missing, &summary.from_store)
 }
 
 impl TableRow for Flip {
@@ -66,12 +66,10 @@ fn reasons(flip: &Flip) -> String {
 }
 
 fn describe(summary: &FlipSummary, min: u32) -> Vec<String> {
-    let FlipSummary { handles, changes, cut, .. } = summary;
+    let FlipSummary { handles, changes, cut, missing, from_store, .. } = summary;
     let head = match handles {
-        // An answer that lacks a node does not tell that there is nothing.
-        0 => summary
-            .missing
-            .is_empty()
+        // An answer that lacks a node, or its last records, does not tell that there is nothing.
+        0 => (missing.is_empty() && from_store.iter().all(|node| node.complete))
             .then(|| format!("no handle's route changed {min} times or more")),
         _ => Some(format!(
             "handles whose route changed {min} times or more: {handles}, with {changes} changes"
@@ -93,7 +91,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        api::MissingNode,
+        api::{MissingNode, NodeFromStore},
         cli::output::table,
         clock::Timestamp,
         handle::Handle,
@@ -131,6 +129,7 @@ mod tests {
             unreadable_segments: 0,
             cut: 0,
             missing: Vec::new(),
+            from_store: Vec::new(),
             hidden_until: None,
         }
     }
@@ -164,6 +163,13 @@ ann@example.com  12       2026-11-23T08:41:07Z  lease-lapses
         assert_eq!(none, ["no handle's route changed 2 times or more"]);
         let missing = vec![MissingNode { node: "c".to_owned(), why: "no answer".to_owned() }];
         assert!(describe(&FlipSummary { missing, ..summary(0, Vec::new()) }, 2).is_empty());
+        for complete in [false, true] {
+            let (node, why) = ("c".to_owned(), "no answer".to_owned());
+            let copied = NodeFromStore { node, why, until: Some(AT), complete, gaps: Vec::new() };
+            let from_store = vec![copied];
+            let told = describe(&FlipSummary { from_store, ..summary(0, Vec::new()) }, 2);
+            assert_eq!(!told.is_empty(), complete, "later records may be missing");
+        }
         let cut = describe(&FlipSummary { cut: 2, ..summary(0, Vec::new()) }, 2);
         assert!(cut[1].starts_with("2 handles changed too often"), "{cut:?}");
     }

@@ -48,6 +48,14 @@ export function lacking(gone) {
 }
 
 /**
+ * Whether an answer lacks records of a node, so that it does not tell that there is nothing.
+ * @param {{ missing?: readonly object[] | null, from_store?: readonly { complete: boolean }[] | null }} summary
+ */
+export function isPartial({ missing, from_store: stored }) {
+  return (missing ?? []).length > 0 || (stored ?? []).some((node) => !node.complete);
+}
+
+/**
  * What an answer from the log may lack, a sentence each.
  * @param {{
  *   damaged?: number, unreadable_segments?: number, hidden_until?: string | null,

@@ -4,7 +4,7 @@ import { commandWords } from "./command.js";
 import { h, outside, replace } from "./dom.js";
 import { number, time } from "./format.js";
 import { Reading } from "./reading.js";
-import { gaps } from "./sentences.js";
+import { gaps, isPartial } from "./sentences.js";
 import { table } from "./table.js";
 
 /** @typedef {import("./types.js").Context} Context */
@@ -40,7 +40,7 @@ export function mountFlips(root, ctx) {
 /** @param {import("./types.js").FlipReport} report @param {Context} ctx */
 function show({ flips, summary }, ctx) {
   const warnings = gaps(summary).map((gap) => h("p", { class: "note warning" }, gap));
-  if (flips.length === 0 && summary.missing?.length) return h("div", { role: "status" }, ...warnings);
+  if (flips.length === 0 && isPartial(summary)) return h("div", { role: "status" }, ...warnings);
   if (flips.length === 0) return h("div", { role: "status" }, ...warnings, h("p", {}, "No answer went back and forth."));
   const line = (/** @type {import("./types.js").Flip} */ flip) =>
     h(

@@ -5,6 +5,8 @@
 //!   bytes makes none.
 //! - While an HTTP/1.1 client takes no bytes, no more requests are read from it. The library alone would go on to answer some
 //!   requests, and keep the answers.
+//! - Another node of the cluster may take nothing for much longer ([`ToNode`](super::open::ToNode)), and its connection is not closed
+//!   before it does so itself.
 //! - An HTTP/2 client that takes nothing of one of its answers for as long loses its connection, too, whatever else it takes. An
 //!   answer that has nothing to send waits for the server, and may pause.
 //! - An HTTP/2 connection without a request under way ends after [`limits::IDLE_TIMEOUT`], whatever other frames come. For HTTP/1.1
@@ -32,7 +34,7 @@ use tokio::{
     time::Sleep,
 };
 
-use super::{open::Open, refusal};
+use super::{open::Open, refusal, socket::Socket};
 use crate::{http::edge::Connection, limits, shutdown::Shutdown};
 
 /// Guards the streams that `inner` accepts.
@@ -47,7 +49,7 @@ impl<A> Accept<TcpStream, Connection> for Guarded<A>
 where
     A: Accept<TcpStream, Connection>,
     A::Future: Send + 'static,
-    A::Stream: AsyncRead + AsyncWrite + Unpin,
+    A::Stream: AsyncRead + AsyncWrite + Socket + Unpin,
 {
     type Stream = Guard<A::Stream>;
     type Service = A::Service;
@@ -69,6 +71,8 @@ pub(in crate::http) struct Guard<T> {
     open: Arc<Open>,
     shutdown: Shutdown,
     protocol: Protocol,
+    /// How long the client may take no bytes.
+    patience: Duration,
     /// Runs while bytes wait for the client to take them.
     write: Deadline,
     /// The library, which wants to read while bytes wait.
@@ -77,7 +81,7 @@ pub(in crate::http) struct Guard<T> {
     untaken: Deadline,
     /// Runs on an HTTP/2 connection while the server stops.
     leaving: Deadline,
-    /// Runs on an HTTP/2 connection, and while a refused client may still send.
+    /// Runs on an HTTP/2 connection, while a refused client may still send, and while another node has not taken the end of its answer.
     idle: Deadline,
     /// How many requests had come when `idle` began.
     requests: usize,
@@ -123,13 +127,14 @@ impl Deadline {
     }
 }
 
-impl<T: AsyncRead + AsyncWrite + Unpin> Guard<T> {
+impl<T: AsyncRead + AsyncWrite + Socket + Unpin> Guard<T> {
     fn new(stream: T, open: Arc<Open>, shutdown: Shutdown) -> Self {
         Self {
             stream,
             open,
             shutdown,
             protocol: Protocol::Unknown,
+            patience: limits::WRITE_TIMEOUT,
             write: Deadline::default(),
             reader: None,
             untaken: Deadline::default(),
@@ -148,10 +153,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Guard<T> {
         polled: Poll<io::Result<R>>,
     ) -> Poll<io::Result<R>> {
         if polled.is_pending() {
-            return self
-                .write
-                .poll_passed(cx, limits::WRITE_TIMEOUT)
-                .map(|()| Err(ErrorKind::TimedOut.into()));
+            let passed = self.write.poll_passed(cx, self.patience);
+            return passed.map(|()| Err(ErrorKind::TimedOut.into()));
         }
         self.write.stop();
         if let Some(reader) = self.reader.take() {
@@ -200,6 +203,16 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Guard<T> {
         Poll::Ready(Ok(()))
     }
 
+    /// Ready once another node has closed the connection: it takes the end of its answer before. Of a socket that is closed earlier, the
+    /// kernel keeps for some minutes only what it has not sent.
+    fn poll_taken(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut bytes = [0; 64];
+        match Pin::new(&mut self.stream).poll_read(cx, &mut ReadBuf::new(&mut bytes)) {
+            Poll::Pending => self.idle.poll_passed(cx, self.patience).map(Ok),
+            Poll::Ready(_) => Poll::Ready(Ok(())),
+        }
+    }
+
     /// Ready if an HTTP/2 connection ends now: with an error because of its client, or else because the server
     /// stops.
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -244,7 +257,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Guard<T> {
     }
 }
 
-impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guard<T> {
+impl<T: AsyncRead + AsyncWrite + Socket + Unpin> AsyncRead for Guard<T> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -270,7 +283,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guard<T> {
     }
 }
 
-impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<T> {
+impl<T: AsyncRead + AsyncWrite + Socket + Unpin> AsyncWrite for Guard<T> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -279,6 +292,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<T> {
         if self.protocol == Protocol::Unknown {
             let is_http1 = bytes.first() == Some(&b'H');
             self.protocol = if is_http1 { Protocol::Http1 } else { Protocol::Http2 };
+        }
+        if self.patience == limits::WRITE_TIMEOUT && self.open.is_to_node() {
+            self.patience = limits::CLUSTER_UNREAD_PATIENCE;
+            self.stream.wait_for_client();
         }
         if self.protocol == Protocol::Http1
             && self.refusal.is_none()
@@ -304,7 +321,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<T> {
         ready!(self.as_mut().poll_flush(cx))?;
         let polled = Pin::new(&mut self.stream).poll_shutdown(cx);
         ready!(self.within_deadline(cx, polled))?;
-        self.poll_drop_input(cx)
+        if self.open.is_to_node() { self.poll_taken(cx) } else { self.poll_drop_input(cx) }
     }
 }
 
@@ -319,6 +336,10 @@ mod tests {
 
     use super::*;
     use crate::http::connection::support::connection;
+
+    impl Socket for DuplexStream {
+        fn wait_for_client(&self) {}
+    }
 
     /// Bytes that the stream takes before its client reads.
     const BUFFER: usize = 64;
@@ -417,8 +438,58 @@ mod tests {
         assert!(begun.elapsed() >= limits::IDLE_TIMEOUT);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn another_node_may_take_nothing_for_long_and_its_connection_waits_for_its_end() {
+        const LONG: Duration =
+            limits::CLUSTER_UNREAD_PATIENCE.saturating_sub(Duration::from_secs(1));
+        let (mut client, mut guard) = guard();
+        guard.open.begin().goes_to_node();
+        let begun = tokio::time::Instant::now();
+        let taking = async {
+            tokio::time::sleep(LONG).await;
+            client.read_exact(&mut [0; BUFFER + 1]).await.unwrap();
+            tokio::time::sleep(LONG).await;
+            drop(client);
+        };
+        let writing = async {
+            guard.write_all(&[b'H'; BUFFER + 1]).await.unwrap();
+            guard.shutdown().await.unwrap();
+            assert!(begun.elapsed() >= 2 * LONG, "it may not have the end");
+        };
+        tokio::join!(taking, writing);
+
+        let (_client, mut guard) = super::tests::guard();
+        guard.open.begin().goes_to_node();
+        let begun = tokio::time::Instant::now();
+        let written = guard.write_all(&[b'H'; BUFFER + 1]).await;
+        assert_eq!(written.unwrap_err().kind(), ErrorKind::TimedOut);
+        assert!(begun.elapsed() >= limits::CLUSTER_UNREAD_PATIENCE);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn the_kernel_waits_for_another_node_too() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let timeout = |stream: &TcpStream| socket2::SockRef::from(stream).tcp_user_timeout();
+        socket2::SockRef::from(&stream)
+            .set_tcp_user_timeout(Some(limits::UNTAKEN_TIMEOUT))
+            .unwrap();
+        let mut guard = Guard::new(stream, connection().open(), Shutdown::new());
+        guard.write_all(b"HTTP").await.unwrap();
+        assert_eq!(timeout(&guard.stream).unwrap(), Some(limits::UNTAKEN_TIMEOUT));
+        guard.open.begin().goes_to_node();
+        guard.write_all(b"HTTP").await.unwrap();
+        assert_eq!(timeout(&guard.stream).unwrap(), None);
+    }
+
     /// A client that never pauses.
     struct Flood;
+
+    impl Socket for Flood {
+        fn wait_for_client(&self) {}
+    }
 
     impl AsyncRead for Flood {
         fn poll_read(

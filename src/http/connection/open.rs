@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex, OnceLock,
-        atomic::{AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
     time::Instant,
 };
@@ -30,7 +30,14 @@ pub(in crate::http) struct Open {
     ended: AtomicUsize,
     /// The answers that go on once the client takes more of them, and since when. The oldest comes first.
     untaken: Mutex<Vec<(usize, Instant)>>,
+    /// Whether it ends with an answer to another node.
+    is_to_node: AtomicBool,
 }
+
+/// Marks an answer to another node of the cluster. That node reads the answers of all nodes together, and waits for the slowest one
+/// meanwhile. So it may take nothing of this one for [`limits::CLUSTER_UNREAD_PATIENCE`](crate::limits::CLUSTER_UNREAD_PATIENCE).
+#[derive(Clone, Copy)]
+pub(in crate::http) struct ToNode;
 
 /// A request whose answer has not ended.
 pub(in crate::http) struct UnderWay {
@@ -51,6 +58,7 @@ impl Open {
             before_stop: AtomicUsize::new(usize::MAX),
             ended: AtomicUsize::new(0),
             untaken: Mutex::default(),
+            is_to_node: AtomicBool::new(false),
         }
     }
 
@@ -90,9 +98,19 @@ impl Open {
     pub(in crate::http) fn untaken_since(&self) -> Option<Instant> {
         lock(&self.untaken).first().map(|(_, since)| *since)
     }
+
+    /// Whether its last answer is one to another node.
+    pub(in crate::http) fn is_to_node(&self) -> bool {
+        self.is_to_node.load(Relaxed)
+    }
 }
 
 impl UnderWay {
+    /// Notes that the answer is one to another node, and the last one of an HTTP/1.1 connection.
+    pub(in crate::http) fn goes_to_node(&self) {
+        self.open.is_to_node.store(true, Relaxed);
+    }
+
     /// Notes that the answer goes on once the client has taken more of it.
     pub(in crate::http) fn wait_for_client(&mut self) {
         self.is_untaken = true;

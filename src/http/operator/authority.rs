@@ -24,7 +24,10 @@ use tokio_util::sync::{CancellationToken, DropGuard, WaitForCancellationFutureOw
 
 use crate::{
     dispatch::Refusal,
-    http::problem::{Code, Problem},
+    http::{
+        connection::open::ToNode,
+        problem::{Code, Problem},
+    },
     limits,
     lock::lock,
     operators::{Operator, Operators, asked_through},
@@ -107,7 +110,10 @@ impl Authority {
     }
 
     /// The answer, whose body breaks off within a second after the authority is lost.
-    pub(super) fn watched(self, answer: Response) -> Response {
+    pub(super) fn watched(self, mut answer: Response) -> Response {
+        if self.is_through_node() {
+            answer.extensions_mut().insert(ToNode);
+        }
         answer.map(|body| {
             let (held, lost, gone) = (
                 Arc::new(Mutex::new(Some(body))),

@@ -25,7 +25,7 @@ use tokio::{runtime::Handle, sync::mpsc};
 use super::places::Place;
 use crate::{
     api::Row,
-    background, limits,
+    background,
     reading::{self, Given, Outcome, Reading, Stop},
 };
 
@@ -91,7 +91,7 @@ impl Writer {
         Arc::new(move || client.is_closed())
     }
 
-    /// Writes a row. False once the client is gone, or has taken nothing for [`limits::SLOW_READER_PATIENCE`].
+    /// Writes a row. False once the connection is gone.
     fn write(&mut self, row: &impl Row) -> bool {
         self.lines += u64::from(row.is_record());
         row.write(&mut self.chunk);
@@ -106,8 +106,7 @@ impl Writer {
     }
 
     fn hand_over(&self, piece: Piece) -> bool {
-        let sending = self.pieces.send_timeout(piece, limits::SLOW_READER_PATIENCE);
-        self.runtime.block_on(sending).is_ok()
+        self.runtime.block_on(self.pieces.send(piece)).is_ok()
     }
 
     /// The answer is complete. A client that takes no trailers gets a line for each node that is gone.
@@ -126,7 +125,7 @@ impl Writer {
 
 /// Streams the rows of `reading`, read on a thread of its own, of the lowest priority: lookups go first. If something cannot
 /// be read the connection breaks, since a client must not take half of an answer for the whole. Reading stops when the
-/// client goes away, or takes nothing for [`limits::SLOW_READER_PATIENCE`].
+/// client goes away, or its connection is closed because it takes nothing.
 ///
 /// A row counts as given when it is handed to the connection.
 pub(super) fn stream<R: Row>(

@@ -157,7 +157,8 @@ pub(super) async fn forgotten(
 }
 
 /// Finds the handles whose route went back and forth, most often first, and the likely cause of each. It reads the whole
-/// window, so over 30 days it takes a while. In a cluster it counts the lookups of all nodes, and names those whose part is missing.
+/// window, so over 30 days it takes a while. In a cluster it counts the lookups of all nodes, and names those whose part is missing or
+/// comes from copies.
 #[utoipa::path(
     get, path = "/v1/log/flips", operation_id = "listFlips", tag = "log", params(FlipsRequest),
     responses(

@@ -23,6 +23,8 @@ mod registry;
 mod routes;
 mod states;
 mod tail;
+#[cfg(test)]
+mod tests;
 
 pub use access::{Gate, MetricsOpen};
 pub use cluster::ClusterNode;

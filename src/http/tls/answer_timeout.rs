@@ -16,6 +16,9 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::{Instant, Sleep, sleep_until},
 };
+use tokio_rustls::server::TlsStream;
+
+use crate::http::connection::socket::Socket;
 
 /// Bytes that an HTTP/2 client sends before its first frame (RFC 9113 section 3.4).
 const PREFACE_BYTES: usize = 24;
@@ -38,6 +41,12 @@ pub(in crate::http) struct AnswerTimeout<T> {
     /// The streams whose answer has begun, with the moment, in the order of moments.
     begun: Vec<(u32, Instant)>,
     timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl<S: Socket> Socket for AnswerTimeout<TlsStream<S>> {
+    fn wait_for_client(&self) {
+        self.stream.get_ref().0.wait_for_client();
+    }
 }
 
 /// Finds the heads of frames in what passes.

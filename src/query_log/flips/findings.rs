@@ -79,6 +79,7 @@ impl Findings {
                 // The caller knows the other nodes, and the clocks.
                 cut: 0,
                 missing: Vec::new(),
+                from_store: Vec::new(),
                 hidden_until: None,
             },
             stopped: read.stopped,

@@ -8,7 +8,7 @@ pub(super) const ALLOCATION_BYTES: usize = 32;
 
 /// What is kept of one handle. One machine keeps counts ([`State`](super::state::State)). A node of a cluster keeps what another
 /// node needs to count over all nodes ([`FlipPart`](super::FlipPart)).
-pub(super) trait Kept: Sized {
+pub(in crate::query_log) trait Kept: Sized {
     /// Whether changes must have their ids.
     const WITH_IDS: bool;
 

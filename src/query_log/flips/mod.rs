@@ -35,11 +35,16 @@ pub use report::{
     Flip, FlipQuery, FlipReport, FlipSummary, Likely, LikelyCount, RegistryCount, RouteChange,
 };
 
-use self::{kept::Kept, part::Steps, state::State, states::States, visit::Visit};
-use super::{
-    search::{ReadError, Sources},
-    segment::HandleRange,
+pub(super) use self::{
+    kept::Kept,
+    part::Steps,
+    range::{RangedLog, Ranges},
+    states::States,
+    visit::Visit,
 };
+
+use self::state::State;
+use super::search::{ReadError, Sources};
 use crate::{background, limits};
 
 /// The flips in this log, found at a low priority.
@@ -88,25 +93,12 @@ fn read<K: Kept>(
     each: &mut dyn FnMut(K) -> bool,
 ) -> Result<FlipsRead, ReadError> {
     let mut visit = Visit::new(sources, window, stop);
-    let mut milestones = None;
-    let mut range = HandleRange { after: window.after.clone(), upto: None };
-    loop {
-        let mut states = States::new(range, budget);
-        visit.all(&mut states)?;
-        if visit.stopped {
-            break;
-        }
-        let bytes = states.bytes();
-        let (done, states) = states.finish();
+    let mut ranges = Ranges::new(window.after.clone(), budget);
+    while let Some(states) = ranges.next(&mut visit)? {
         if !states.into_iter().all(&mut *each) {
             visit.stopped = true;
             break;
         }
-        if done.upto.is_none() {
-            break;
-        }
-        let milestones = milestones.get_or_insert_with(|| visit.page_ends());
-        range = range::next(milestones, done, bytes, budget);
     }
     Ok(visit.read())
 }

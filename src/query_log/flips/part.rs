@@ -104,8 +104,8 @@ impl FlipRun {
 
 /// A part that is being read.
 #[derive(Debug)]
-pub(super) struct Steps {
-    pub(super) part: FlipPart,
+pub(in crate::query_log) struct Steps {
+    pub(in crate::query_log) part: FlipPart,
     /// The longest pause within its runs: longer than [`GAP`] if there were too many.
     gap: Duration,
 }

@@ -1,16 +1,62 @@
-//! How far the next range of handles goes.
+//! [`Ranges`]: the ranges of handles, one after another. How far the next one goes.
 
-use super::super::segment::HandleRange;
+use super::{super::segment::HandleRange, kept::Kept, states::States};
 use crate::handle::Handle;
 
 /// A range grows to this many times the one before it at most: what that one was like says little about more.
 const GROWTH_MAX: u128 = 4;
 
+/// What is read once for each range.
+pub(in crate::query_log) trait RangedLog {
+    type Error;
+
+    /// Takes all rows that are within the range of `states`. False if it was stopped before.
+    fn visit<K: Kept>(&mut self, states: &mut States<K>) -> Result<bool, Self::Error>;
+
+    /// Handles that divide the rows about evenly, if any are known: otherwise ranges are cut more often.
+    fn milestones(&self) -> Vec<Handle>;
+}
+
+/// The ranges that are left.
+#[derive(Debug)]
+pub(in crate::query_log) struct Ranges {
+    budget: usize,
+    /// None at the end.
+    next: Option<HandleRange>,
+    milestones: Option<Vec<Handle>>,
+}
+
+impl Ranges {
+    /// Those behind a handle, each with about `budget` bytes of what is kept.
+    pub(in crate::query_log) const fn new(after: Option<Handle>, budget: usize) -> Self {
+        Self { budget, next: Some(HandleRange { after, upto: None }), milestones: None }
+    }
+
+    /// What is kept of the handles of the next range, ascending. None at the end, and if it was stopped.
+    pub(in crate::query_log) fn next<K: Kept, L: RangedLog>(
+        &mut self,
+        log: &mut L,
+    ) -> Result<Option<Vec<K>>, L::Error> {
+        let Some(range) = self.next.take() else { return Ok(None) };
+        let mut states = States::new(range, self.budget);
+        if !log.visit(&mut states)? {
+            return Ok(None);
+        }
+        let bytes = states.bytes();
+        let (done, states) = states.finish();
+        if done.upto.is_some() {
+            let milestones = self.milestones.get_or_insert_with(|| log.milestones());
+            self.next = Some(next(milestones, done, bytes, self.budget));
+        }
+        Ok(Some(states))
+    }
+}
+
 /// The range behind `done`, which ended with `bytes` of states: so far that it will have about three quarters of the budget.
 ///
 /// `ends` are the page ends of one large segment, ascending: between one and the next lie about as many rows. Without any,
 /// every range goes to the end, and is cut.
-pub(super) fn next(ends: &[Handle], done: HandleRange, bytes: usize, budget: usize) -> HandleRange {
+fn next(ends: &[Handle], done: HandleRange, bytes: usize, budget: usize) -> HandleRange {
     let passed = |bound: &Option<Handle>| {
         let is_passed = |end: &Handle| bound.as_ref().is_some_and(|bound| end <= bound);
         ends.partition_point(is_passed)

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::super::lost::NodeFromStore;
 use crate::{
     clock::Timestamp,
     handle::{self, Handle},
@@ -181,6 +182,10 @@ pub struct FlipSummary {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(nullable = false)]
     pub missing: Vec<MissingNode>,
+    /// Nodes that are gone, and whose lookups come from their copies in the object store; absent if none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(nullable = false)]
+    pub from_store: Vec<NodeFromStore>,
     /// Records up to this instant are hidden, because the wall clock is ahead of trusted time; absent if none are. `/v1/clock`
     /// says more.
     #[serde(default, skip_serializing_if = "Option::is_none")]

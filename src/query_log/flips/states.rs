@@ -8,7 +8,7 @@ use super::{
 };
 
 #[derive(Debug)]
-pub(super) struct States<K> {
+pub(in crate::query_log) struct States<K> {
     range: HandleRange,
     /// States of handles that the present run has passed.
     merged: Vec<K>,

@@ -15,6 +15,7 @@ use super::{
         segment_name::SegmentId,
     },
     kept::Kept,
+    range::RangedLog,
     read::{FlipWindow, FlipsRead},
     states::States,
 };
@@ -24,7 +25,7 @@ use crate::{
     limits,
 };
 
-pub(super) struct Visit<'a> {
+pub(in crate::query_log) struct Visit<'a> {
     sources: &'a Sources,
     stop: &'a dyn Fn() -> bool,
     /// What was older when reading began is left out.
@@ -42,7 +43,7 @@ pub(super) struct Visit<'a> {
 }
 
 impl<'a> Visit<'a> {
-    pub(super) fn new(
+    pub(in crate::query_log) fn new(
         sources: &'a Sources,
         window: &FlipWindow,
         stop: &'a dyn Fn() -> bool,
@@ -74,24 +75,8 @@ impl<'a> Visit<'a> {
         self.asked_since.max(self.alive.moved(-self.sources.clock.shift_us(hour.era())))
     }
 
-    /// Takes the rows of all segments that are within the range of `states`.
-    pub(super) fn all<K: Kept>(&mut self, states: &mut States<K>) -> Result<(), ReadError> {
-        for at in 0..self.segments.len() {
-            let id = self.segments[at];
-            if let Err(error) = self.segment(id, states)
-                && self.sources.is_lost(id, error)?
-            {
-                self.unreadable.insert(id);
-            }
-            if self.stopped {
-                break;
-            }
-        }
-        Ok(())
-    }
-
     /// What was read, and what could not be.
-    pub(super) fn read(self) -> FlipsRead {
+    pub(in crate::query_log) fn read(self) -> FlipsRead {
         let (damaged, unreadable_segments) =
             (self.damaged.values().sum(), self.unreadable.len() as u64);
         FlipsRead {
@@ -100,15 +85,6 @@ impl<'a> Visit<'a> {
             passed_over: SearchOutcome { damaged, unreadable_segments },
             stopped: self.stopped,
         }
-    }
-
-    /// The page ends of the largest sealed segment, if it can be read: otherwise ranges are cut more often.
-    pub(super) fn page_ends(&self) -> Vec<Handle> {
-        let segments = self.segments.iter().filter_map(|id| self.sources.catalog.get(*id));
-        let sealed = segments.filter(|segment| segment.form == Form::Sealed);
-        let largest = sealed.max_by_key(|segment| segment.bytes());
-        let opened = largest.and_then(|it| sealed_file::open(&it, &self.sources.keyring).ok());
-        opened.map_or(Vec::new(), |it| it.page_ends(limits::LOG_FLIPS_MILESTONES_MAX))
     }
 
     fn segment<K: Kept>(
@@ -195,6 +171,34 @@ impl<'a> Visit<'a> {
         let known = self.damaged.entry(segment.id).or_default();
         *known = damaged.max(*known);
         ended
+    }
+}
+
+impl RangedLog for Visit<'_> {
+    type Error = ReadError;
+
+    fn visit<K: Kept>(&mut self, states: &mut States<K>) -> Result<bool, ReadError> {
+        for at in 0..self.segments.len() {
+            let id = self.segments[at];
+            if let Err(error) = self.segment(id, states)
+                && self.sources.is_lost(id, error)?
+            {
+                self.unreadable.insert(id);
+            }
+            if self.stopped {
+                break;
+            }
+        }
+        Ok(!self.stopped)
+    }
+
+    /// The page ends of the largest sealed segment, if it can be read.
+    fn milestones(&self) -> Vec<Handle> {
+        let segments = self.segments.iter().filter_map(|id| self.sources.catalog.get(*id));
+        let sealed = segments.filter(|segment| segment.form == Form::Sealed);
+        let largest = sealed.max_by_key(|segment| segment.bytes());
+        let opened = largest.and_then(|it| sealed_file::open(&it, &self.sources.keyring).ok());
+        opened.map_or(Vec::new(), |it| it.page_ends(limits::LOG_FLIPS_MILESTONES_MAX))
     }
 }
 

@@ -3,7 +3,8 @@
 //! ```text
 //! a question ─> LostLogs ─> list the node's objects            at most once a minute
 //!                  │
-//!                  └─> LostRows: hour by hour, in the order asked for
+//!                  ├─> LostRows: hour by hour, in the order asked for
+//!                  └─> LostFlips: all hours, once for each range of handles
 //!                         fetch the hour into <data>/lost/N/   encrypted, as it lies in the store
 //!                         open it with the node's keyring, and read it as this machine's own log is read
 //! ```
@@ -19,13 +20,19 @@
 
 mod error;
 mod fetched;
+mod flips;
+mod from_store;
 mod hour_clock;
+mod hours;
 mod log;
 mod logs;
 mod rows;
 mod shared;
 
 pub use error::LostLogError;
+pub use flips::LostFlips;
+pub use from_store::NodeFromStore;
+pub use hours::FromCopies;
 pub use log::LostLog;
 pub use logs::LostLogs;
 pub use rows::LostRows;

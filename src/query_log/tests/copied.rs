@@ -18,8 +18,8 @@ use crate::{
     limits,
     object_storage::faulty::{Fault, FaultyStore},
     query_log::{
-        Config, CopyFigures, CopyOptions, Filter, LogOptions, LostLog, LostLogs, MayCopy, Order,
-        QueryLog,
+        Config, CopyFigures, CopyOptions, Filter, FromCopies as _, LogOptions, LostLog, LostLogs,
+        MayCopy, Order, QueryLog,
     },
     shutdown::Shutdown,
 };

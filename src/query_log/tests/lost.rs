@@ -21,12 +21,15 @@ use super::{
 use crate::{
     clock::{Clock as _, Hour, ManualClock, SharedClock, Timestamp},
     envelope::{KeyFiles, Keyring},
+    handle::Handle,
     limits,
     object_storage::{StoreError, faulty::Fault},
     query_log::{
-        Cursor, FetchError, Filter, LogRow, LostLog, LostLogError, LostLogs, Order, QueryLog,
-        SearchOutcome,
+        Cursor, FetchError, Filter, FlipPart, FlipWindow, FromCopies as _, LogRow, LostLog,
+        LostLogError, LostLogs, Order, QueryLog, SearchOutcome,
+        flips_tests::{LIVE, REMOVED, asked, changed, handle},
     },
+    vocabulary::{Cause, ChangeKind},
 };
 
 const RETENTION: Duration = Duration::from_secs(9 * 3600);
@@ -176,6 +179,86 @@ proptest! {
         let walked: BTreeSet<_> = walk.by_ref().map(|row| number(&row.unwrap().1)).collect();
         prop_assert_eq!(walked, read.numbers().into_iter().collect::<BTreeSet<_>>());
     }
+}
+
+/// What a log has of each handle, behind one.
+fn flip_parts(log: &QueryLog, after: Option<Handle>) -> Vec<FlipPart> {
+    let (window, mut parts) = (FlipWindow { after, ..FlipWindow::default() }, Vec::new());
+    let each = &mut |part| {
+        parts.push(part);
+        true
+    };
+    log.reader().flip_parts(&window, &|| false, each).unwrap();
+    parts
+}
+
+/// Changes, and lookups of a few handles by which they flip, in hours that were sealed and in one that was not.
+fn flipping() -> (Copied, QueryLog) {
+    let copied = copied();
+    let log = copied.open();
+    for n in 0..600 {
+        let of = handle(n % 40);
+        let is_blue = (n / 40).is_multiple_of(2);
+        let (kind, cause) = match is_blue {
+            true => (ChangeKind::HandleBound, Cause::Proof),
+            false => (ChangeKind::HandleUnbound, Cause::SignOut),
+        };
+        let answer = if is_blue { LIVE } else { REMOVED };
+        let records = [changed(&of, kind, cause), asked(&of, answer)];
+        log.append_all(&records).unwrap().wait_blocking().unwrap();
+        if n == 200 || n == 400 {
+            copied.bench.clock.advance(HOUR + HOUR / 30);
+            log.tick();
+            assert_eq!(log.seal(&|| false).segments, 1);
+        }
+        if n % 100 == 99 {
+            assert!(copy(&log).lag.is_zero());
+        }
+    }
+    (copied, log)
+}
+
+#[test]
+fn the_copies_have_the_flips_of_the_log() {
+    let (copied, log) = flipping();
+    let (all, lost) = (flip_parts(&log, None), Lost::of(&copied, log.keyring()));
+    let after = Some(all[17].handle.clone());
+    log.abandon();
+    let parts_of = |window: FlipWindow| {
+        let mut parts = lost.log().flip_parts(window, Arc::new(|| false));
+        let found: Vec<_> = parts.by_ref().collect::<Result<_, _>>().unwrap();
+        (found, parts.outcome(), parts.gaps())
+    };
+    let whole = (SearchOutcome::default(), Vec::new());
+    let steps: usize = all.iter().map(|part| part.steps.len()).sum();
+    assert!((all.len(), steps) == (40, 1_200), "several ranges: {} {steps}", all.len());
+    let (found, outcome, gaps) = parts_of(FlipWindow::default());
+    assert!(found == all && (outcome, gaps) == whole);
+    // Where a node went in the middle of its answer.
+    let (found, outcome, gaps) = parts_of(FlipWindow { after, ..FlipWindow::default() });
+    assert!(found == all[18..] && (outcome, gaps) == whole);
+
+    // Each range meets the damage again.
+    let frames = objects_of(&copied, ".frames/");
+    let name = &frames[frames.len() / 2];
+    let mut bytes = copied.store.contents()[name].to_vec();
+    bytes[100] ^= 1;
+    copied.store.replace(name, bytes.into());
+    let damaged = || {
+        let lost = Lost::of(&copied, Arc::clone(&lost.keyring));
+        let mut parts = lost.log().flip_parts(FlipWindow::default(), Arc::new(|| false));
+        let found: Vec<_> = parts.by_ref().collect::<Result<_, _>>().unwrap();
+        (found, parts.outcome(), parts.gaps(), lost.all())
+    };
+    let (found, outcome, gaps, read) = damaged();
+    assert!(found != all && found.is_sorted_by(|a, b| a.handle < b.handle));
+    assert!(gaps.len() == 1 && gaps == read.gaps, "{gaps:?}");
+    assert!(outcome.damaged > 0);
+    assert_eq!(outcome, read.outcome);
+
+    // Nobody waits any more.
+    let mut parts = lost.log().flip_parts(FlipWindow::default(), Arc::new(|| true));
+    assert!(parts.next().is_none_or(|part| part.is_err_and(|error| error.is_stop())));
 }
 
 /// Three hours of 50 records each, all copied: two sealed, and the last one as it is written.

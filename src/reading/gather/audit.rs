@@ -1,7 +1,7 @@
 //! The audit logs of all nodes, by the instants of their entries.
 //!
-//! A node lists what it had noted when it was asked, and that it was asked. So the list has an end. An answer that broke off because
-//! nobody read it is asked for anew, and what came already is passed over: a node numbers its entries in ascending order.
+//! A node lists what it had noted when it was asked, and that it was asked. So the list has an end. An answer that broke off is asked for
+//! anew, and what came already is passed over: a node numbers its entries in ascending order.
 
 use super::{
     asked_node::{AskedNode, Failure},

@@ -8,17 +8,18 @@ use tokio::runtime::Handle as Runtime;
 
 use super::{
     asked_node::AskedNode,
-    lost_part::LostNode,
-    node_answer::NodeAnswer,
-    node_flips::{FlipsCall, NodeFlips},
+    lost_part::{LostNode, LostPart},
+    member_rows::MemberRows,
+    node_flips::FlipsCall,
+    node_part::NodePart,
 };
 use crate::{
-    api::{FlipPart, FlipPartsRequest, FlipReport, MissingNode},
+    api::{FlipPart, FlipReport},
     background,
     clock::Timestamp,
     cluster::Others,
     limits,
-    query_log::{FlipFindings, FlipQuery, FlipStep, FlipWindow, LogReader},
+    query_log::{FlipFindings, FlipQuery, FlipStep, FlipWindow, LogReader, LostLog},
     reading::{call::Stop, records::ReadingError},
     timeline::align,
 };
@@ -36,36 +37,41 @@ pub(in crate::reading) struct GatheredFlips {
 }
 
 impl GatheredFlips {
-    /// Counts, and names the nodes whose part is missing.
+    /// Counts, and names the nodes whose part is missing or comes from copies.
     pub(in crate::reading) fn count(&self, stop: &Stop) -> Result<FlipReport, ReadingError> {
         let (asked, removed) =
             AskedNode::all_and_removed(&self.others, &self.operator, &self.runtime, stop);
-        let mut report = match asked.is_empty() {
-            // A node without others counts as one machine does.
-            true => self.reader.flips(&self.query, &|| stop())?,
-            false => background::at_low_priority("log-flips", || self.count_here(&asked, stop))?,
-        };
-        // Copies have no parts. Whoever takes the sum for all must know.
-        let why = "it was removed from the cluster; its copies are not counted";
-        let not_counted =
-            |(_, node): (u64, LostNode)| MissingNode { node: node.name, why: why.to_owned() };
-        report.summary.missing.extend(removed.into_iter().map(not_counted));
-        Ok(report)
+        // A node without others counts as one machine does.
+        if asked.is_empty() && removed.is_empty() {
+            return Ok(self.reader.flips(&self.query, &|| stop())?);
+        }
+        background::at_low_priority("log-flips", || self.count_over(&asked, &removed, stop))
     }
 
-    fn count_here(&self, asked: &[AskedNode], stop: &Stop) -> Result<FlipReport, ReadingError> {
+    fn count_over(
+        &self,
+        asked: &[AskedNode],
+        removed: &[(u64, LostNode)],
+        stop: &Stop,
+    ) -> Result<FlipReport, ReadingError> {
         let FlipQuery { since, until, .. } = self.query;
-        let begin = |asked: &AskedNode| {
-            let (name, call) = (asked.member.name.clone(), FlipsCall::new(self.request()));
-            (name, NodeAnswer::new(asked.clone(), call))
+        let window = FlipWindow { since, until, after: None };
+        let call = || FlipsCall::new(window.clone(), self.case.clone());
+        let mut members: Vec<_> =
+            asked.iter().map(|asked| MemberRows::new(asked.clone(), call())).collect();
+        self.runtime.block_on(join_all(members.iter_mut().map(MemberRows::begin)));
+        let names = asked.iter().map(|asked| asked.member.name.clone());
+        let members = members.into_iter().map(|member| NodePart::Asked(Box::new(member)));
+        let lost = |(_, node): &(u64, LostNode)| {
+            let read = |log: &LostLog, stop| log.flip_parts(window.clone(), stop);
+            let part = LostPart::new(node.clone(), until, read, stop);
+            (node.name.clone(), NodePart::Lost(Box::new(part)))
         };
-        let mut nodes: Vec<(String, NodeFlips)> = asked.iter().map(begin).collect();
-        self.runtime.block_on(join_all(nodes.iter_mut().map(|(_, node)| node.begin())));
+        let nodes = names.zip(members).chain(removed.iter().map(lost)).collect();
 
         let fresh = self.now.minus(limits::TIMELINE_FRESH);
         let own = self.others.own_name().to_owned();
         let mut counting = Counting::new(own, nodes, fresh, &self.query);
-        let window = FlipWindow { since, until, after: None };
         let read = self.reader.flip_parts(&window, &|| stop(), &mut |part| {
             counting.upto(Some(part));
             !stop()
@@ -86,18 +92,9 @@ impl GatheredFlips {
             summary.damaged += passed_over.damaged;
             summary.unreadable_segments += passed_over.unreadable_segments;
             summary.missing.extend(parts.missing());
+            summary.from_store.extend(parts.in_store());
         }
         Ok(report)
-    }
-
-    fn request(&self) -> FlipPartsRequest {
-        FlipPartsRequest {
-            // Spans would count from another now.
-            since: self.query.since.map(|since| since.to_string()),
-            until: self.query.until.map(|until| until.to_string()),
-            after: None,
-            case: self.case.clone(),
-        }
     }
 }
 
@@ -107,7 +104,7 @@ pub(super) trait Parts {
     fn next(&mut self) -> Option<FlipPart>;
 }
 
-impl Parts for NodeFlips {
+impl Parts for NodePart<FlipsCall> {
     fn next(&mut self) -> Option<FlipPart> {
         Self::next(self)
     }

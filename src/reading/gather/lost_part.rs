@@ -1,10 +1,10 @@
 //! [`LostPart`]: the part of a node that is lost, from its copies in the object store.
 
 use crate::{
-    api::{MissingNode, NodeFromStore},
+    api::MissingNode,
     clock::{Hour, Timestamp},
     cluster::RemovedNode,
-    query_log::{Cursor, LogRow, LostLog, LostLogError, LostRows, SearchOutcome},
+    query_log::{FromCopies, LostLog, LostLogError, NodeFromStore, SearchOutcome},
     reading::call::Stop,
 };
 
@@ -31,10 +31,10 @@ impl From<RemovedNode> for LostNode {
 }
 
 /// The rows of a lost node.
-pub(super) struct LostPart {
+pub(super) struct LostPart<R> {
     node: LostNode,
     /// None if it cannot be read.
-    rows: Option<LostRows>,
+    rows: Option<R>,
     /// How far the copies reach.
     until: Option<Timestamp>,
     is_ended: bool,
@@ -42,12 +42,12 @@ pub(super) struct LostPart {
     failed: Option<String>,
 }
 
-impl LostPart {
+impl<R: FromCopies> LostPart<R> {
     /// The rows before `until` that `read` takes from the node's log. Waits for the object store.
     pub(super) fn new(
         node: LostNode,
         until: Option<Timestamp>,
-        read: impl FnOnce(&LostLog, Stop) -> LostRows,
+        read: impl FnOnce(&LostLog, Stop) -> R,
         stop: &Stop,
     ) -> Self {
         let mut part = Self { node, rows: None, until: None, is_ended: false, failed: None };
@@ -74,7 +74,7 @@ impl LostPart {
     }
 
     /// The next row; none if there is no more, or no more can be read.
-    pub(super) fn next(&mut self) -> Option<(Cursor, LogRow)> {
+    pub(super) fn next(&mut self) -> Option<R::Row> {
         match self.rows.as_mut()?.next()? {
             Ok(found) => Some(found),
             Err(error) => {
@@ -98,7 +98,7 @@ impl LostPart {
 
     /// What could not be read.
     pub(super) fn passed_over(&self) -> SearchOutcome {
-        self.rows.as_ref().map(LostRows::outcome).unwrap_or_default()
+        self.rows.as_ref().map(R::outcome).unwrap_or_default()
     }
 
     /// The node, and how far its rows reach. None if they are [`Self::missing`].

@@ -5,14 +5,17 @@ use serde::Serialize;
 use super::asked_node::{AskedNode, Failure, end_of};
 use crate::{
     api::{MissingNode, Posted},
+    clock::Timestamp,
     cluster::{ClientError, PartLines},
-    query_log::SearchOutcome,
+    query_log::{FromCopies, LostLog, SearchOutcome},
+    reading::call::Stop,
 };
 
 /// A call to another node, whose answer can be continued behind each row.
 pub(super) trait Resumable {
     type Request: Posted + Serialize;
     type Row;
+    type Copies: FromCopies<Row = Self::Row>;
 
     /// What is asked for next.
     fn request(&self) -> &Self::Request;
@@ -25,10 +28,17 @@ pub(super) trait Resumable {
     /// Reads a line, and continues behind its row from now on. None if it is no row, or not behind the row before it: a node that sends the
     /// same again would never end.
     fn read(&mut self, line: &[u8]) -> Option<Self::Row>;
+
+    /// Before which instant it asks for rows.
+    fn until(&self) -> Option<Timestamp>;
+
+    /// The rows behind the last one that came, from the copies of the node's log.
+    fn copies(&self, log: &LostLog, stop: Stop) -> Self::Copies;
 }
 
-/// An answer of another node. One that breaks off is continued: a node gives up an answer that nobody reads for a while, and this one
-/// reads none of it while it waits for a third node.
+/// An answer of another node. One that breaks off is continued: the node may have been restarted. This node reads none of it while it waits
+/// for a third one. The other one allows that for [`CLUSTER_UNREAD_PATIENCE`](crate::limits::CLUSTER_UNREAD_PATIENCE): to continue an answer,
+/// a node may have to read its window anew.
 pub(super) struct NodeAnswer<C> {
     asked: AskedNode,
     call: C,

@@ -1,32 +1,40 @@
-//! [`NodeFlips`]: what another node has of each handle, for a count of flips.
+//! [`FlipsCall`]: asks another node what it has of each handle, for a count of flips.
 
-use super::node_answer::{NodeAnswer, Resumable};
+use super::node_answer::Resumable;
 use crate::{
     api::{FlipPart, FlipPartsRequest},
-    handle::Handle,
+    clock::Timestamp,
     limits,
+    query_log::{FlipWindow, LostFlips, LostLog},
+    reading::call::Stop,
 };
 
-/// The parts of another node, ascending by handle.
-pub(super) type NodeFlips = NodeAnswer<FlipsCall>;
-
-/// A call for the parts of one node.
+/// A call for the parts of one node, ascending by handle.
 pub(super) struct FlipsCall {
     request: FlipPartsRequest,
-    /// The handle of the last part that came: the next one must lie behind it.
-    last: Option<Handle>,
+    /// What the request means: the next part must lie behind the last one that came.
+    window: FlipWindow,
     came: u64,
 }
 
 impl FlipsCall {
-    pub(super) const fn new(request: FlipPartsRequest) -> Self {
-        Self { request, last: None, came: 0 }
+    /// A call for the parts of a window, in this case.
+    pub(super) fn new(window: FlipWindow, case: Option<String>) -> Self {
+        let request = FlipPartsRequest {
+            // Spans would count from another now.
+            since: window.since.map(|since| since.to_string()),
+            until: window.until.map(|until| until.to_string()),
+            after: None,
+            case,
+        };
+        Self { request, window, came: 0 }
     }
 }
 
 impl Resumable for FlipsCall {
     type Request = FlipPartsRequest;
     type Row = FlipPart;
+    type Copies = LostFlips;
 
     fn request(&self) -> &FlipPartsRequest {
         &self.request
@@ -34,14 +42,22 @@ impl Resumable for FlipsCall {
 
     fn read(&mut self, line: &[u8]) -> Option<FlipPart> {
         let part: FlipPart = serde_json::from_slice(line).ok()?;
-        let is_behind = self.last.as_ref().is_none_or(|last| *last < part.handle);
+        let is_behind = self.window.after.as_ref().is_none_or(|last| *last < part.handle);
         let is_bounded = part.steps.len() <= limits::LOG_FLIPS_STEPS_MAX;
         if !is_behind || !is_bounded || limits::LOG_FLIPS_PARTS_MAX <= self.came {
             return None;
         }
         self.came += 1;
-        self.last = Some(part.handle.clone());
+        self.window.after = Some(part.handle.clone());
         self.request.after = Some(part.handle.canonical().into_owned());
         Some(part)
+    }
+
+    fn until(&self) -> Option<Timestamp> {
+        self.window.until
+    }
+
+    fn copies(&self, log: &LostLog, stop: Stop) -> LostFlips {
+        log.flip_parts(self.window.clone(), stop)
     }
 }

@@ -9,14 +9,14 @@ use super::{
     asked_node::AskedNode,
     lost_part::{LostNode, LostPart},
     node_part::NodePart,
-    node_search::NodeSearch,
+    node_search::{NodeSearch, SearchCall},
 };
 use crate::{
     api::{Paging, RecordFilter, SearchRequest},
     cluster::Others,
-    query_log::{Cursor, Filter, LogRow, LostLog, Order, SearchOutcome},
+    query_log::{Cursor, Filter, LogRow, LostLog, NodeFromStore, Order, SearchOutcome},
     reading::call::Stop,
-    timeline::{IsOver, NodeFromStore, NodeLog, NodeLogError, NodeRows},
+    timeline::{IsOver, NodeLog, NodeLogError, NodeRows},
 };
 
 /// The log of another node.
@@ -70,7 +70,7 @@ impl NodeLog for OtherLog {
         let gone = self.gone.borrow().clone();
         let search = |filter: &Filter| {
             let (asked, request) = (self.asked.clone(), self.request(filter));
-            let mut search = NodeSearch::new(asked, request, filter.clone());
+            let mut search = NodeSearch::new(asked, SearchCall::new(request, filter.clone()));
             gone.iter().for_each(|why| search.take_for_gone(why));
             search
         };
@@ -108,7 +108,7 @@ impl NodeLog for RemovedLog {
 }
 
 struct Part {
-    rows: NodePart,
+    rows: NodePart<SearchCall>,
     head: Option<(Cursor, LogRow)>,
 }
 
@@ -119,7 +119,7 @@ struct OtherRows {
 }
 
 impl OtherRows {
-    fn new(parts: impl Iterator<Item = NodePart>) -> Self {
+    fn new(parts: impl Iterator<Item = NodePart<SearchCall>>) -> Self {
         let parts = parts.map(|rows| Part { rows, head: None }).collect();
         let mut rows = Self { parts, missing: None };
         (0..rows.parts.len()).for_each(|part| rows.read_on(part));

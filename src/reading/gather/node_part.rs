@@ -1,24 +1,24 @@
 //! [`NodePart`]: the rows of another node, wherever they come from.
 
-use super::{lost_part::LostPart, node_search::NodeSearch};
+use super::{lost_part::LostPart, member_rows::MemberRows, node_answer::Resumable};
 use crate::{
-    api::{MissingNode, NodeFromStore},
-    query_log::{Cursor, LogRow, SearchOutcome},
+    api::MissingNode,
+    query_log::{NodeFromStore, SearchOutcome},
 };
 
 /// The rows of another node.
-pub(super) enum NodePart {
+pub(super) enum NodePart<C: Resumable> {
     /// Of a member, which is asked.
-    Asked(Box<NodeSearch>),
+    Asked(Box<MemberRows<C>>),
     /// Of a node that was removed.
-    Lost(Box<LostPart>),
+    Lost(Box<LostPart<C::Copies>>),
 }
 
-impl NodePart {
+impl<C: Resumable> NodePart<C> {
     /// The next row; none if there is no more, or none can be had.
-    pub(super) fn next(&mut self) -> Option<(Cursor, LogRow)> {
+    pub(super) fn next(&mut self) -> Option<C::Row> {
         match self {
-            Self::Asked(search) => search.next(),
+            Self::Asked(rows) => rows.next(),
             Self::Lost(part) => part.next(),
         }
     }
@@ -26,7 +26,7 @@ impl NodePart {
     /// The node, if rows of it are missing that should be there.
     pub(super) fn missing(&self) -> Option<MissingNode> {
         match self {
-            Self::Asked(search) => search.missing(),
+            Self::Asked(rows) => rows.missing(),
             Self::Lost(part) => part.missing(),
         }
     }
@@ -34,7 +34,7 @@ impl NodePart {
     /// What could not be read.
     pub(super) fn passed_over(&self) -> SearchOutcome {
         match self {
-            Self::Asked(search) => search.passed_over(),
+            Self::Asked(rows) => rows.passed_over(),
             Self::Lost(part) => part.passed_over(),
         }
     }
@@ -42,7 +42,7 @@ impl NodePart {
     /// The node, if its rows come from its copies.
     pub(super) fn in_store(&self) -> Option<NodeFromStore> {
         match self {
-            Self::Asked(search) => search.in_store(),
+            Self::Asked(rows) => rows.in_store(),
             Self::Lost(part) => part.in_store(),
         }
     }

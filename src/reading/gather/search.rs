@@ -10,7 +10,7 @@ use super::{
     lost_part::{LostNode, LostPart},
     merge::{Bounds, ChangeKeys, Item, Merge, Part, Recent, behind},
     node_part::NodePart,
-    node_search::NodeSearch,
+    node_search::{NodeSearch, SearchCall},
 };
 use crate::{
     api::{ClusterPlace, FoundRow, Paging, SearchRequest},
@@ -18,7 +18,8 @@ use crate::{
     cluster::Others,
     limits,
     query_log::{
-        Cursor, Filter, Kind, LogReader, LogRow, LostLog, Order, ReadError, Search, SearchOutcome,
+        Cursor, Filter, Kind, LogReader, LogRow, LostLog, LostRows, Order, ReadError, Search,
+        SearchOutcome,
     },
     reading::{call::Stop, outcome::Outcome, records::ReadingError},
     registry::NodeId,
@@ -59,7 +60,7 @@ struct SearchPart {
 
 enum NodeRows {
     Own(Box<OwnRows>),
-    Other(NodePart),
+    Other(NodePart<SearchCall>),
     /// It is not asked.
     None,
 }
@@ -216,7 +217,8 @@ impl GatheredSearch {
         let search = |asked: &AskedNode| {
             let window = window(asked.member.node.0)?;
             let filter = window.filter.clone();
-            Some(NodeSearch::new(asked.clone(), self.request(window, limit), filter))
+            let call = SearchCall::new(self.request(window, limit), filter);
+            Some(NodeSearch::new(asked.clone(), call))
         };
         let mut searches: Vec<_> = asked.iter().map(search).collect();
         let own_rows = window(own).map(|Window { filter, place }| {
@@ -235,7 +237,7 @@ impl GatheredSearch {
             Err(_) => ReadingError::Stopped,
         };
         let own_rows = own_rows.transpose().map_err(failed)?;
-        let other = |part: Option<NodePart>| part.map_or(NodeRows::None, NodeRows::Other);
+        let other = |part: Option<NodePart<_>>| part.map_or(NodeRows::None, NodeRows::Other);
         let numbers = asked.iter().map(|asked| asked.member.node.0);
         let of_members = searches
             .into_iter()
@@ -252,7 +254,7 @@ impl GatheredSearch {
         Ok(parts.into_iter().map(part).collect())
     }
 
-    fn lost_part(&self, lost: &LostNode, Window { filter, place }: Window) -> LostPart {
+    fn lost_part(&self, lost: &LostNode, Window { filter, place }: Window) -> LostPart<LostRows> {
         let order = self.question.order;
         let read = |log: &LostLog, stop| log.search(&filter, order, place, stop);
         LostPart::new(lost.clone(), filter.until, read, &self.stop)

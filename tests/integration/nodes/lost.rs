@@ -9,11 +9,15 @@ use tokio::time::Instant;
 
 use super::trio::{Trio, good, said};
 use crate::{
+    handles::give_up,
     harness::{Device, PATIENCE, run, wait_until},
     store::{S3, key_file, until_copied},
 };
 
 const HANDLE: &str = "+14155550123";
+/// A handle whose route changes twice, which only the lookups of c tell.
+const FLIPS: &str = "+14155550177";
+const FLIPS_ENCODED: &str = "%2B14155550177";
 /// Lookups of each node.
 const LOOKUPS: usize = 20;
 
@@ -47,6 +51,11 @@ impl Copied {
             }
         }
         trio.nodes[2].route(&ann, HANDLE).await;
+        trio.nodes[2].route(&ann, FLIPS).await;
+        trio.nodes[1].prove(&ann, FLIPS).await;
+        trio.nodes[2].route(&ann, FLIPS).await;
+        give_up(&trio.nodes[1], &ann, FLIPS_ENCODED).await.is(204, &[]);
+        trio.nodes[2].route(&ann, FLIPS).await;
         for node in &trio.nodes {
             until_copied(node).await;
         }
@@ -74,6 +83,27 @@ impl Copied {
             }
             assert!(begun.elapsed() < PATIENCE, "{} {}", page["missing"], page["from_store"]);
         }
+    }
+
+    async fn flips(&self, node: usize) -> Value {
+        let flips = self.trio.nodes[node].operator(&self.token, "/v1/log/flips?since=1h");
+        flips.send().await.unwrap().json().await.unwrap()
+    }
+
+    /// The flips are those from before the node was lost.
+    async fn assert_flips(&self, before: &Value, node: &str) {
+        let flips = self.flips(1).await;
+        assert_eq!(flips["flips"], before["flips"]);
+        let summary = &flips["summary"];
+        assert!(summary["missing"].is_null(), "{summary}");
+        let from_store = summary["from_store"].as_array().unwrap();
+        let [gone] = from_store.as_slice() else { panic!("{summary}") };
+        assert_eq!((&gone["node"], &gone["complete"]), (&node.into(), &false.into()), "{gone}");
+        assert!(gone["until"].is_string(), "{gone}");
+        let printed = self.command(1, &["log", "flips", "--since", "1h"]);
+        assert_eq!(printed.status.code(), Some(1), "{}", said(&printed));
+        let told = format!("of the node {node} the answer has its records up to");
+        assert!(said(&printed).contains(&told), "{}", said(&printed));
     }
 
     fn command(&self, node: usize, words: &[&str]) -> std::process::Output {
@@ -108,14 +138,19 @@ async fn a_burned_machine_is_read_from_the_store_and_named_with_its_reach() {
     let whole = copied.page(0, "").await;
     assert!(whole["missing"].is_null() && whole["from_store"].is_null(), "{whole}");
     let of_c = lookups(records(&whole), "c");
-    assert_eq!(of_c.len(), LOOKUPS + 1);
+    assert_eq!(of_c.len(), LOOKUPS + 4);
     let last = records(&whole).iter().find(|row| row["node"] == "c" && row["kind"] == "lookup");
     let last = last.unwrap()["at"].as_str().unwrap().to_owned();
+
+    let flips = copied.flips(1).await;
+    assert_eq!(flips["flips"][0]["handle"], FLIPS, "{flips}");
+    assert!(flips["summary"]["from_store"].is_null(), "{flips}");
 
     copied.trio.nodes[2].kill();
     fs::remove_dir_all(&copied.trio.nodes[2].data).unwrap();
     let (page, gone) = copied.until_from_store(0).await;
     assert!(page["missing"].is_null(), "{}", page["missing"]);
+    copied.assert_flips(&flips, "c").await;
     assert_eq!(
         (&gone["node"], &gone["complete"], &gone["gaps"]),
         (&"c".into(), &false.into(), &Value::Null)
@@ -170,11 +205,7 @@ async fn a_burned_machine_is_read_from_the_store_and_named_with_its_reach() {
     let name = gone["node"].as_str().unwrap();
     assert!(name.starts_with("c-") && gone["complete"] == false, "{gone}");
     assert_eq!(lookups(records(&page), name), of_c);
-    // A count of flips reads no copies, and says so.
-    let flips = copied.trio.nodes[1].operator(&copied.token, "/v1/log/flips?since=1h");
-    let flips: Value = flips.send().await.unwrap().json().await.unwrap();
-    let missing = &flips["summary"]["missing"];
-    assert_eq!((&missing[0]["node"], &missing[1]), (&name.into(), &Value::Null), "{missing}");
+    copied.assert_flips(&flips, name).await;
     copied.trio.nodes[0].route(&copied.ann, HANDLE).await;
     assert!(copied.trio.nodes[0].stop().await.success());
     assert_eq!(copied.fetched(0), 0);

@@ -6,7 +6,7 @@ import { field, form } from "../field.js";
 import { counted, number, time } from "../format.js";
 import { Reading } from "../reading.js";
 import { codeMark } from "../routes.js";
-import { gaps } from "../sentences.js";
+import { gaps, isPartial } from "../sentences.js";
 import { plainTable } from "../table.js";
 
 /** @typedef {import("../types.js").Context} Context */
@@ -74,7 +74,7 @@ function show({ flips, summary }, ctx) {
   const end = summary.until === undefined ? ["the last record."] : [time(summary.until), " UTC."];
   const window = ["Lookups from ", time(summary.since), " UTC to ", ...end];
   const warnings = gaps(summary).map((gap) => h("p", { class: "note warning" }, gap));
-  if (summary.handles === 0 && summary.missing?.length) return warnings;
+  if (summary.handles === 0 && isPartial(summary)) return warnings;
   if (summary.handles === 0) {
     return [...warnings, h("section", { class: "card tone tone-good" }, h("p", { class: "lead" }, "No handle's route went back and forth."),
       h("p", { class: "soft" }, ...window))];

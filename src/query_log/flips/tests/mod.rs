@@ -11,7 +11,7 @@ use crate::{
     query_log::{
         Filter, LogReader, LogRow, Order, QueryLog, Record, SearchOutcome, SegmentState,
         record::Outcome,
-        segment::{HandleEvent, HandleRun},
+        segment::{HandleEvent, HandleRange, HandleRun},
         tests::support::{Bench, HOUR, change, lookup, parity_of, put, rows},
     },
     vocabulary::{Cause, ChangeKind, HandleLoss, ProblemCode, Reason, Route},

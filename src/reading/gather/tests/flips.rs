@@ -16,7 +16,8 @@ use crate::{
     clock::{Clock as _, Timestamp},
     ids::{ChangeId, ChangeIds, RequestId},
     query_log::{
-        Filter, Flip, FlipQuery, FlipsRead, LogRow, Order, QueryLog, Record, SearchOutcome,
+        Filter, Flip, FlipQuery, FlipWindow, FlipsRead, LogRow, Order, QueryLog, Record,
+        SearchOutcome,
         flips_tests::{LAPSED, LIVE, REMOVED, asked, changed, handle, model, parts::parts_within},
         tests::support::{Bench, put, rows},
     },
@@ -231,7 +232,7 @@ impl Parts for Sent {
     fn next(&mut self) -> Option<FlipPart> {
         let part = self.0.pop_front()?;
         let line = serde_json::to_vec(&part).unwrap();
-        assert_eq!(FlipsCall::new(Default::default()).read(&line).unwrap(), part);
+        assert_eq!(FlipsCall::new(FlipWindow::default(), None).read(&line).unwrap(), part);
         Some(part)
     }
 }
