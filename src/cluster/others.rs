@@ -112,7 +112,7 @@ impl Others {
     }
 
     /// Waits until a node has not answered for [`limits::CLUSTER_PART_PATIENCE`], or is removed. Returns why.
-    async fn until_silent(&self, of: &Member) -> ClientError {
+    pub async fn until_silent(&self, of: &Member) -> ClientError {
         let mut since = None;
         loop {
             sleep(limits::CLUSTER_PEER_PAUSE / 4).await;

@@ -376,9 +376,10 @@ impl Future for Answering {
         let Caller { arrived, .. } = self.caller;
         let mut response = self.service.traffic.answered(self.call, arrived, response);
         // Nodes ask each other over HTTP/1.1.
-        let is_to_node = !self.is_http2 && response.extensions().get::<ToNode>().is_some();
-        if is_to_node && let Some(under_way) = &self.under_way {
-            under_way.goes_to_node();
+        let to_node = response.extensions_mut().remove::<ToNode>().filter(|_| !self.is_http2);
+        let is_to_node = to_node.is_some();
+        if let Some((under_way, to_node)) = self.under_way.as_ref().zip(to_node) {
+            under_way.goes_to_node(to_node);
         }
         if self.is_in_pieces(response.body()) {
             let under_way = self.under_way.take();

@@ -141,7 +141,7 @@ impl Records {
     }
 
     /// The other nodes of the cluster, which have parts of the answers. None if there is no cluster.
-    pub(super) const fn others(&self) -> Option<&Others> {
+    pub(crate) const fn others(&self) -> Option<&Others> {
         self.others.as_ref()
     }
 

@@ -5,8 +5,8 @@
 //!   bytes makes none.
 //! - While an HTTP/1.1 client takes no bytes, no more requests are read from it. The library alone would go on to answer some
 //!   requests, and keep the answers.
-//! - Another node of the cluster may take nothing for much longer ([`ToNode`](super::open::ToNode)), and its connection is not closed
-//!   before it does so itself.
+//! - Another node of the cluster may take nothing for much longer ([`ToNode`](super::open::ToNode)), and its connection stays open until
+//!   that node closes it, for as long. That ends when the node is silent, and when this server stops.
 //! - An HTTP/2 client that takes nothing of one of its answers for as long loses its connection, too, whatever else it takes. An
 //!   answer that has nothing to send waits for the server, and may pause.
 //! - An HTTP/2 connection without a request under way ends after [`limits::IDLE_TIMEOUT`], whatever other frames come. For HTTP/1.1
@@ -153,6 +153,7 @@ impl<T: AsyncRead + AsyncWrite + Socket + Unpin> Guard<T> {
         polled: Poll<io::Result<R>>,
     ) -> Poll<io::Result<R>> {
         if polled.is_pending() {
+            self.choose_patience();
             let passed = self.write.poll_passed(cx, self.patience);
             return passed.map(|()| Err(ErrorKind::TimedOut.into()));
         }
@@ -161,6 +162,20 @@ impl<T: AsyncRead + AsyncWrite + Socket + Unpin> Guard<T> {
             reader.wake();
         }
         polled
+    }
+
+    /// Chooses how long the client may take no bytes. If that has changed, it has this long from now on.
+    fn choose_patience(&mut self) {
+        let may_wait = self.open.waits_for_node() && !self.shutdown.is_stopping();
+        let patience =
+            if may_wait { limits::CLUSTER_UNREAD_PATIENCE } else { limits::WRITE_TIMEOUT };
+        if self.patience != patience {
+            self.patience = patience;
+            self.write.stop();
+            if may_wait {
+                self.stream.wait_for_client();
+            }
+        }
     }
 
     fn poll_send(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
@@ -207,9 +222,12 @@ impl<T: AsyncRead + AsyncWrite + Socket + Unpin> Guard<T> {
     /// kernel keeps for some minutes only what it has not sent.
     fn poll_taken(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut bytes = [0; 64];
+        self.choose_patience();
         match Pin::new(&mut self.stream).poll_read(cx, &mut ReadBuf::new(&mut bytes)) {
-            Poll::Pending => self.idle.poll_passed(cx, self.patience).map(Ok),
-            Poll::Ready(_) => Poll::Ready(Ok(())),
+            Poll::Pending if self.patience == limits::CLUSTER_UNREAD_PATIENCE => {
+                self.idle.poll_passed(cx, self.patience).map(Ok)
+            }
+            _ => Poll::Ready(Ok(())),
         }
     }
 
@@ -293,10 +311,7 @@ impl<T: AsyncRead + AsyncWrite + Socket + Unpin> AsyncWrite for Guard<T> {
             let is_http1 = bytes.first() == Some(&b'H');
             self.protocol = if is_http1 { Protocol::Http1 } else { Protocol::Http2 };
         }
-        if self.patience == limits::WRITE_TIMEOUT && self.open.is_to_node() {
-            self.patience = limits::CLUSTER_UNREAD_PATIENCE;
-            self.stream.wait_for_client();
-        }
+        self.choose_patience();
         if self.protocol == Protocol::Http1
             && self.refusal.is_none()
             && let Some((begin, problem)) =
@@ -333,8 +348,9 @@ mod tests {
         io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex},
         task::coop::consume_budget,
     };
+    use tokio_util::sync::CancellationToken;
 
-    use super::*;
+    use super::{super::open::ToNode, *};
     use crate::http::connection::support::connection;
 
     impl Socket for DuplexStream {
@@ -443,7 +459,7 @@ mod tests {
         const LONG: Duration =
             limits::CLUSTER_UNREAD_PATIENCE.saturating_sub(Duration::from_secs(1));
         let (mut client, mut guard) = guard();
-        guard.open.begin().goes_to_node();
+        guard.open.begin().goes_to_node(ToNode(CancellationToken::new()));
         let begun = tokio::time::Instant::now();
         let taking = async {
             tokio::time::sleep(LONG).await;
@@ -459,11 +475,42 @@ mod tests {
         tokio::join!(taking, writing);
 
         let (_client, mut guard) = super::tests::guard();
-        guard.open.begin().goes_to_node();
+        guard.open.begin().goes_to_node(ToNode(CancellationToken::new()));
         let begun = tokio::time::Instant::now();
         let written = guard.write_all(&[b'H'; BUFFER + 1]).await;
         assert_eq!(written.unwrap_err().kind(), ErrorKind::TimedOut);
         assert!(begun.elapsed() >= limits::CLUSTER_UNREAD_PATIENCE);
+    }
+
+    /// Once that node is silent, or the server stops: with bytes that wait, and with an answer whose end was sent.
+    #[tokio::test(start_paused = true)]
+    async fn another_node_is_waited_for_no_longer_than_there_is_a_reason() {
+        const AFTER: Duration = Duration::from_secs(60);
+        for (has_stopped, bytes) in [(false, BUFFER + 1), (true, BUFFER + 1), (true, 1)] {
+            let (_client, mut guard) = guard();
+            let (over, shutdown) = (CancellationToken::new(), guard.shutdown.clone());
+            guard.open.begin().goes_to_node(ToNode(over.clone()));
+            let begun = tokio::time::Instant::now();
+            let ending = async {
+                guard.write_all(&vec![b'H'; bytes]).await?;
+                guard.shutdown().await
+            };
+            let mut ending = pin!(ending);
+            assert!(tokio::time::timeout(AFTER, &mut ending).await.is_err());
+            if has_stopped {
+                shutdown.stop()
+            } else {
+                over.cancel()
+            }
+            // Each of the two wakes the connection.
+            assert!(
+                tokio::time::timeout(Duration::ZERO, &mut ending).await.is_err() == (bytes > 1)
+            );
+            if bytes > 1 {
+                assert_eq!(ending.await.unwrap_err().kind(), ErrorKind::TimedOut);
+            }
+            assert!(begun.elapsed() < AFTER + 2 * limits::WRITE_TIMEOUT);
+        }
     }
 
     #[cfg(target_os = "linux")]
@@ -479,7 +526,7 @@ mod tests {
         let mut guard = Guard::new(stream, connection().open(), Shutdown::new());
         guard.write_all(b"HTTP").await.unwrap();
         assert_eq!(timeout(&guard.stream).unwrap(), Some(limits::UNTAKEN_TIMEOUT));
-        guard.open.begin().goes_to_node();
+        guard.open.begin().goes_to_node(ToNode(CancellationToken::new()));
         guard.write_all(b"HTTP").await.unwrap();
         assert_eq!(timeout(&guard.stream).unwrap(), None);
     }

@@ -3,12 +3,13 @@
 use std::{
     sync::{
         Arc, Mutex, OnceLock,
-        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicUsize, Ordering::Relaxed},
     },
     time::Instant,
 };
 
 use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::sync::CancellationToken;
 
 use super::admission::Counted;
 use crate::{
@@ -30,14 +31,15 @@ pub(in crate::http) struct Open {
     ended: AtomicUsize,
     /// The answers that go on once the client takes more of them, and since when. The oldest comes first.
     untaken: Mutex<Vec<(usize, Instant)>>,
-    /// Whether it ends with an answer to another node.
-    is_to_node: AtomicBool,
+    /// The answer to another node with which it ends.
+    to_node: OnceLock<ToNode>,
 }
 
 /// Marks an answer to another node of the cluster. That node reads the answers of all nodes together, and waits for the slowest one
-/// meanwhile. So it may take nothing of this one for [`limits::CLUSTER_UNREAD_PATIENCE`](crate::limits::CLUSTER_UNREAD_PATIENCE).
-#[derive(Clone, Copy)]
-pub(in crate::http) struct ToNode;
+/// meanwhile. So it may take nothing of this one for [`limits::CLUSTER_UNREAD_PATIENCE`](crate::limits::CLUSTER_UNREAD_PATIENCE), until this
+/// is cancelled.
+#[derive(Clone)]
+pub(in crate::http) struct ToNode(pub(in crate::http) CancellationToken);
 
 /// A request whose answer has not ended.
 pub(in crate::http) struct UnderWay {
@@ -58,7 +60,7 @@ impl Open {
             before_stop: AtomicUsize::new(usize::MAX),
             ended: AtomicUsize::new(0),
             untaken: Mutex::default(),
-            is_to_node: AtomicBool::new(false),
+            to_node: OnceLock::new(),
         }
     }
 
@@ -101,14 +103,20 @@ impl Open {
 
     /// Whether its last answer is one to another node.
     pub(in crate::http) fn is_to_node(&self) -> bool {
-        self.is_to_node.load(Relaxed)
+        self.to_node.get().is_some()
+    }
+
+    /// Whether its client may take nothing for long.
+    pub(in crate::http) fn waits_for_node(&self) -> bool {
+        self.to_node.get().is_some_and(|ToNode(over)| !over.is_cancelled())
     }
 }
 
 impl UnderWay {
     /// Notes that the answer is one to another node, and the last one of an HTTP/1.1 connection.
-    pub(in crate::http) fn goes_to_node(&self) {
-        self.open.is_to_node.store(true, Relaxed);
+    pub(in crate::http) fn goes_to_node(&self, to_node: ToNode) {
+        // The connection has no later answer.
+        _ = self.open.to_node.set(to_node);
     }
 
     /// Notes that the answer goes on once the client has taken more of it.

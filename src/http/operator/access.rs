@@ -96,7 +96,7 @@ impl Gate {
                 return Err(Problem::new(code, detail));
             }
         };
-        Ok((operator.role, self.authority(operator).through(node)))
+        Ok((operator.role, self.authority(operator).through(node, self.records.others())))
     }
 
     /// An admin, for a call whose refusals are noted: the audit log tells which operator tried it without the role, as often as

@@ -18,11 +18,13 @@ use axum::{
     body::{Body, Bytes, HttpBody},
     response::Response,
 };
+use futures_util::future::pending;
 use http_body::Frame;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::{CancellationToken, DropGuard, WaitForCancellationFutureOwned};
 
 use crate::{
+    cluster::{Member, Others},
     dispatch::Refusal,
     http::{
         connection::open::ToNode,
@@ -30,7 +32,7 @@ use crate::{
     },
     limits,
     lock::lock,
-    operators::{Operator, Operators, asked_through},
+    operators::{Operator, Operators, asked_through, operator_name},
     shared_log::Fence,
     shutdown::Shutdown,
 };
@@ -40,11 +42,20 @@ use crate::{
 pub(super) struct Authority {
     operators: Arc<Operators>,
     operator: Operator,
-    /// The node that asks for the operator, and who that is to the audit log.
-    through: Option<(Operator, String)>,
+    through: Option<Through>,
     /// The fence of this thread, if other nodes change the list of operators, too.
     fence: Option<Fence>,
     shutdown: Shutdown,
+}
+
+/// The node that asks for an operator.
+#[derive(Clone)]
+struct Through {
+    node: Operator,
+    /// Who asks, to the audit log.
+    name: String,
+    /// Finds out whether the node is still there.
+    asker: Option<(Others, Member)>,
 }
 
 impl Authority {
@@ -58,15 +69,20 @@ impl Authority {
         Self { operators, operator, through: None, fence, shutdown }
     }
 
-    /// The same for a call that a node makes for the operator.
-    pub(super) fn through(self, node: Operator) -> Self {
+    /// The same for a call that a node, one of `others`, makes for the operator.
+    pub(super) fn through(self, node: Operator, others: Option<&Others>) -> Self {
         let name = asked_through(&self.operator.name, &node.name);
-        Self { through: Some((node, name)), ..self }
+        let asker = others.and_then(|others| {
+            let mut members = others.members().into_iter();
+            let asker = members.find(|member| operator_name(&member.name) == node.name)?;
+            Some((others.clone(), asker))
+        });
+        Self { through: Some(Through { node, name, asker }), ..self }
     }
 
     /// The operator's name; with `@` and the name of a node, if that node asks for it.
     pub(super) fn name(&self) -> &str {
-        self.through.as_ref().map_or(&self.operator.name, |(_, name)| name)
+        self.through.as_ref().map_or(&self.operator.name, |through| &through.name)
     }
 
     /// Whether a node makes the call for the operator.
@@ -75,7 +91,7 @@ impl Authority {
     }
 
     fn is_held(&self) -> bool {
-        let mut all = self.through.iter().map(|(node, _)| node).chain([&self.operator]);
+        let mut all = self.through.iter().map(|through| &through.node).chain([&self.operator]);
         all.all(|operator| self.operators.has(operator))
     }
 
@@ -96,6 +112,14 @@ impl Authority {
         revoked()
     }
 
+    /// Waits until the node that asks for the operator does not answer any more. It may be paused, and never take what it asked for.
+    async fn asker_silent(&self) {
+        match self.through.as_ref().and_then(|through| through.asker.as_ref()) {
+            Some((others, asker)) => drop(others.until_silent(asker).await),
+            None => pending().await,
+        }
+    }
+
     /// What `work` gives, unless the authority is lost before or at its end.
     pub(super) async fn while_held<T>(
         &self,
@@ -109,17 +133,23 @@ impl Authority {
         if self.is_held() { outcome } else { Err(revoked()) }
     }
 
-    /// The answer, whose body breaks off within a second after the authority is lost.
-    pub(super) fn watched(self, mut answer: Response) -> Response {
+    /// The answer, of whose rows another node may take none for long, as [`Self::watched`].
+    pub(super) fn watched_rows(self, mut answer: Response) -> Response {
+        let lost = CancellationToken::new();
         if self.is_through_node() {
-            answer.extensions_mut().insert(ToNode);
+            answer.extensions_mut().insert(ToNode(lost.clone()));
         }
+        self.watched_until(lost, answer)
+    }
+
+    /// The answer, whose body breaks off within a second after the authority is lost, or once the node that asks is silent.
+    pub(super) fn watched(self, answer: Response) -> Response {
+        self.watched_until(CancellationToken::new(), answer)
+    }
+
+    fn watched_until(self, lost: CancellationToken, answer: Response) -> Response {
         answer.map(|body| {
-            let (held, lost, gone) = (
-                Arc::new(Mutex::new(Some(body))),
-                CancellationToken::new(),
-                CancellationToken::new(),
-            );
+            let (held, gone) = (Arc::new(Mutex::new(Some(body))), CancellationToken::new());
             let watched = Watched {
                 held: Arc::clone(&held),
                 lost: Box::pin(lost.clone().cancelled_owned()),
@@ -128,13 +158,16 @@ impl Authority {
             let shutdown = self.shutdown.clone();
             shutdown.spawn("authority", async move {
                 tokio::select! {
-                    () = gone.cancelled() => {}
+                    () = gone.cancelled() => return,
                     why = self.lost() => {
                         tracing::info!(why = why.code.code(), "an answer ended: its operator lost the right to it");
-                        drop(lock(&held).take());
-                        lost.cancel();
+                    }
+                    () = self.asker_silent() => {
+                        tracing::info!("an answer ended: the node that asked for it is silent");
                     }
                 }
+                drop(lock(&held).take());
+                lost.cancel();
             });
             Body::new(watched)
         })
@@ -198,6 +231,7 @@ mod tests {
 
     use super::*;
     use crate::{
+        cluster::peers_tests::{member, peers},
         operators::{NewOperator, Role, tests},
         shared_log::{Followed, Follower, Head, MemoryLog, Stopped},
     };
@@ -240,6 +274,35 @@ mod tests {
         assert!(body.frame().await.unwrap().is_err(), "the client takes it for complete");
         let refused = authority.while_held(async { Ok(()) }).await.unwrap_err();
         assert_eq!(refused.code, Code::TokenInvalid);
+    }
+
+    async fn added(operators: &Operators, name: &str) -> Operator {
+        let new = NewOperator::new(name, Role::Reader).unwrap();
+        tests::add(operators, &new).await.unwrap();
+        operators.authenticate(new.token().reveal()).unwrap().unwrap()
+    }
+
+    /// Nobody answers as the node that asks, as when its process is paused.
+    #[tokio::test]
+    async fn an_answer_to_a_node_that_is_silent_ends() {
+        let [data, folder] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let operators = Arc::new(tests::running(data.path()));
+        let (ann, b) =
+            (added(&operators, "ann").await, added(&operators, &operator_name("b")).await);
+        let nobody = member("b", 2, "http://127.0.0.1:1".to_owned());
+        let peers = peers(folder.path(), vec![nobody]).await;
+        let _asking = AbortOnDropHandle::new(Handle::current().spawn(peers.clone().run()));
+        let others = Others::new(peers);
+        let authority =
+            Authority::new(operators, ann, None, Shutdown::new()).through(b, Some(&others));
+        let answer = authority.watched_rows(
+            Body::from_stream(stream::pending::<Result<Bytes, Infallible>>()).into_response(),
+        );
+        let ToNode(over) = answer.extensions().get().cloned().expect("it is one to a node");
+        let begun = Instant::now();
+        let broken = timeout(Duration::from_secs(60), answer.into_body().frame()).await;
+        assert!(broken.expect("it breaks off").unwrap().is_err() && over.is_cancelled());
+        assert!(begun.elapsed() >= limits::CLUSTER_PART_PATIENCE, "it may be slow");
     }
 
     /// A node that has applied all of a log without entries.

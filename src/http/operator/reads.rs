@@ -239,7 +239,7 @@ impl<C: Rows> Asked<C> {
         let begun = spawn_blocking(move || request.begin(&reads.records, &by)).await;
         let reading = begun.map_err(|_| Problem::new(Code::Internal, "reading failed"))??;
         let lines = lines::stream(reading, place, (accepted.trailers, is_gathered));
-        Ok(authority.watched(with_instants(headers, lines)))
+        Ok(authority.watched_rows(with_instants(headers, lines)))
     }
 }
 

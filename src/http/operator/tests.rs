@@ -89,7 +89,7 @@ impl Node {
     async fn new(data: &TempDir, (bench, log): &(Bench, QueryLog), scan: Duration) -> Arc<Self> {
         let list = Arc::new(operators::tests::running(data.path()));
         let (ann, a) = (added(&list, "ann").await, added(&list, "a").await);
-        let authority = Authority::new(list, ann, None, Shutdown::new()).through(a);
+        let authority = Authority::new(list, ann, None, Shutdown::new()).through(a, None);
         let (parts, scans) = (parts_within(&log.reader(), PLENTY, None), AtomicUsize::new(0));
         Arc::new(Self { records: records(bench), parts, scan, scans, authority })
     }
@@ -109,7 +109,7 @@ impl Node {
             let is_whole = self.parts.iter().filter(is_behind).cloned().all(take);
             Ok(is_whole.then(Outcome::default))
         });
-        authority.watched(lines::stream(Reading { given, read }, place, (true, false)))
+        authority.watched_rows(lines::stream(Reading { given, read }, place, (true, false)))
     }
 
     /// Serves it until the handle is dropped. Gives its address.

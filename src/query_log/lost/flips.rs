@@ -49,7 +49,7 @@ impl RangedLog for VisitedHours {
 
     fn visit<K: Kept>(&mut self, states: &mut States<K>) -> Result<bool, LostLogError> {
         for hour in self.hours.wanted.clone() {
-            let fetched = self.hours.fetch(hour, &self.stop)?;
+            let Some(fetched) = self.hours.fetch(hour, &self.stop)? else { continue };
             let stop = || (self.stop)();
             let mut visit = Visit::new(&fetched.reader.sources, &self.window, &stop);
             if !visit.visit(states)? {

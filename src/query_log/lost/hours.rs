@@ -71,17 +71,26 @@ impl LostHours {
         Self { log, wanted, outcomes, damaged, without_copies }
     }
 
-    /// An hour on this machine.
+    /// An hour on this machine. None if it has expired since the question was asked.
     pub(super) fn fetch(
         &mut self,
         hour: Hour,
         stop: &Stop,
-    ) -> Result<Arc<FetchedHour>, LostLogError> {
-        let fetched = self.log.fetched(hour, &**stop)?;
+    ) -> Result<Option<Arc<FetchedHour>>, LostLogError> {
+        let (log, is_destroyed) = (&self.log, || self.log.keyring.get(hour).is_none());
+        let has_expired = || is_destroyed() && !log.is_lost_without_key(hour);
+        if has_expired() {
+            return Ok(None);
+        }
+        let fetched = log.fetched(hour, &**stop)?;
+        // Without its key it looks damaged.
+        if !fetched.damaged.is_empty() && has_expired() {
+            return Ok(None);
+        }
         let (damaged, unreadable_segments) = (fetched.damaged.len() as u64, fetched.unreadable);
         self.outcomes.insert(hour, SearchOutcome { damaged, unreadable_segments });
         self.damaged.extend(&fetched.damaged);
-        Ok(fetched)
+        Ok(Some(fetched))
     }
 
     /// What could not be fetched so far.

@@ -90,7 +90,7 @@ impl LostRows {
     }
 
     fn open_hour(&mut self, hour: Hour) -> Result<(), LostLogError> {
-        let fetched = self.hours.fetch(hour, &self.stop)?;
+        let Some(fetched) = self.hours.fetch(hour, &self.stop)? else { return Ok(()) };
         let stop = Arc::clone(&self.stop);
         let open = match self.reading {
             Reading::Search(order, after) => {

@@ -490,6 +490,25 @@ fn rows_expire_by_when_their_hour_was_here_whatever_the_lost_clock_said() {
     }
 }
 
+#[test]
+fn an_hour_that_expires_during_a_count_of_flips_is_no_damage() {
+    let (copied, log) = flipping();
+    let keys = log.keyring();
+    log.abandon();
+    let mut lost = Lost::of(&copied, Arc::clone(&keys))
+        .log()
+        .flip_parts(FlipWindow::default(), Arc::new(|| false));
+    // The first range is read.
+    lost.next().unwrap().unwrap();
+    let hours = keys.hours();
+    let oldest = *hours.first().unwrap();
+    let dated =
+        hours.into_iter().filter(|it| *it != oldest).map(|it| (it, it, keys.get(it).unwrap()));
+    keys.replace_dated(dated.collect::<Vec<_>>()).unwrap();
+    lost.by_ref().for_each(|part| drop(part.unwrap()));
+    assert_eq!((lost.outcome(), lost.gaps()), (SearchOutcome::default(), Vec::new()));
+}
+
 /// Closes a log and copies what is left, as a stop does.
 fn stop(log: &QueryLog) {
     log.close();

@@ -46,6 +46,8 @@ pub(super) struct NodeAnswer<C> {
     lines: Option<PartLines>,
     /// Rows of this answer that have come.
     came: u64,
+    /// Whether it was continued since the last row.
+    is_again: bool,
     passed_over: SearchOutcome,
     missing: Option<MissingNode>,
     /// Why the node is gone.
@@ -55,8 +57,9 @@ pub(super) struct NodeAnswer<C> {
 impl<C: Resumable> NodeAnswer<C> {
     /// The answer of this node. Nothing is asked yet, and without [`Self::begin`] there are no rows.
     pub(super) fn new(asked: AskedNode, call: C) -> Self {
+        let (lines, missing, gone) = (None, None, None);
         let passed_over = SearchOutcome::default();
-        Self { asked, call, lines: None, came: 0, passed_over, missing: None, gone: None }
+        Self { asked, call, lines, came: 0, is_again: false, passed_over, missing, gone }
     }
 
     /// Takes the node for gone, for this reason: it is not asked.
@@ -102,7 +105,10 @@ impl<C: Resumable> NodeAnswer<C> {
             let next = match self.asked.next_line(lines) {
                 Ok(Some(line)) => self.read(&line),
                 Ok(None) => self.end(),
-                Err(Failure::Missing(_)) if self.came > 0 => self.reopen(),
+                Err(Failure::Missing(_)) if !self.is_again => {
+                    self.is_again = true;
+                    self.reopen()
+                }
                 Err(failure) => Err(failure),
             };
             match next {
@@ -116,6 +122,7 @@ impl<C: Resumable> NodeAnswer<C> {
     fn read(&mut self, line: &[u8]) -> Result<Option<C::Row>, Failure> {
         let row = self.call.read(line).ok_or(ClientError::Unreadable)?;
         self.came += 1;
+        self.is_again = false;
         Ok(Some(row))
     }
 

@@ -1,9 +1,9 @@
 //! [`GatheredSearch`]: a search in the logs of all nodes.
 
-use std::{collections::BTreeMap, panic::resume_unwind};
+use std::{collections::BTreeMap, thread};
 
-use futures_util::future::{OptionFuture, join, join_all};
-use tokio::{runtime::Handle, task::JoinError};
+use futures_util::future::join_all;
+use tokio::runtime::Handle;
 
 use super::{
     asked_node::AskedNode,
@@ -166,7 +166,7 @@ impl GatheredSearch {
             };
             self.narrowed(since, until, place)
         };
-        let parts = self.parts(others, &window, limit)?;
+        let parts = self.parts(others, &window, limit);
         Ok(Merge::new(parts, *order, Bounds::USUAL, recent))
     }
 
@@ -185,7 +185,7 @@ impl GatheredSearch {
             window.filter.kind = Some(Kind::Change);
             Some(window)
         };
-        let parts = self.parts(others, &window, None)?;
+        let parts = self.parts(others, &window, None);
         let mut merge = Merge::new(parts, Order::Asc, Bounds::USUAL, Recent::default());
         while merge.next().transpose()?.is_some() {}
         Ok(merge.into_recent())
@@ -211,7 +211,7 @@ impl GatheredSearch {
         (asked, removed): OtherNodes<'_>,
         window: &dyn Fn(u64) -> Option<Window>,
         limit: Option<usize>,
-    ) -> Result<Vec<SearchPart>, ReadingError> {
+    ) -> Vec<SearchPart> {
         let own = self.others.own_node().0;
         let order = self.question.order;
         let search = |asked: &AskedNode| {
@@ -225,18 +225,16 @@ impl GatheredSearch {
             let stop = self.stop.clone();
             let search = self.reader.search(&filter, order, place).stop_when(move || stop());
             // The rows of the other nodes take memory and time, too.
-            let search = search.without_opening_ahead();
-            self.runtime.spawn_blocking(|| OwnRows::begin(search))
+            let is_alone = asked.is_empty() && removed.is_empty();
+            if is_alone { search } else { search.without_opening_ahead() }
         });
         let begun = searches.iter_mut().flatten().map(NodeSearch::begin);
-        let (_, own_rows) =
-            self.runtime.block_on(join(join_all(begun), OptionFuture::from(own_rows)));
-        // The runtime ends, or a panic goes on here.
-        let failed = |error: JoinError| match error.try_into_panic() {
-            Ok(panic) => resume_unwind(panic),
-            Err(_) => ReadingError::Stopped,
-        };
-        let own_rows = own_rows.transpose().map_err(failed)?;
+        // This thread has the priority of reading.
+        let (begun, runtime) = (join_all(begun), &self.runtime);
+        let own_rows = thread::scope(|scope| {
+            scope.spawn(move || runtime.block_on(begun));
+            own_rows.map(OwnRows::begin)
+        });
         let other = |part: Option<NodePart<_>>| part.map_or(NodeRows::None, NodeRows::Other);
         let numbers = asked.iter().map(|asked| asked.member.node.0);
         let of_members = searches
@@ -251,7 +249,7 @@ impl GatheredSearch {
         parts.push((own, own_rows.map_or(NodeRows::None, NodeRows::Own)));
         parts.sort_unstable_by_key(|(node, _)| *node);
         let part = |(_, rows)| SearchPart { rows, keys: self.keys.clone() };
-        Ok(parts.into_iter().map(part).collect())
+        parts.into_iter().map(part).collect()
     }
 
     fn lost_part(&self, lost: &LostNode, Window { filter, place }: Window) -> LostPart<LostRows> {
