@@ -36,8 +36,8 @@ pub(in crate::http) struct Open {
 }
 
 /// Marks an answer to another node of the cluster. That node reads the answers of all nodes together, and waits for the slowest one
-/// meanwhile. So it may take nothing of this one for [`limits::CLUSTER_UNREAD_PATIENCE`](crate::limits::CLUSTER_UNREAD_PATIENCE), until this
-/// is cancelled.
+/// meanwhile. So it may take nothing of this one for [`limits::CLUSTER_UNREAD_PATIENCE`](crate::limits::CLUSTER_UNREAD_PATIENCE). Once the
+/// token is cancelled, it has as long as other clients.
 #[derive(Clone)]
 pub(in crate::http) struct ToNode(pub(in crate::http) CancellationToken);
 

@@ -133,7 +133,7 @@ impl Authority {
         if self.is_held() { outcome } else { Err(revoked()) }
     }
 
-    /// The answer, of whose rows another node may take none for long, as [`Self::watched`].
+    /// As [`Self::watched`], for an answer that another node may leave unread for long.
     pub(super) fn watched_rows(self, mut answer: Response) -> Response {
         let lost = CancellationToken::new();
         if self.is_through_node() {
