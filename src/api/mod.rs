@@ -18,6 +18,7 @@ mod doctor;
 mod each_node;
 mod explain;
 mod fields;
+mod flips;
 mod found;
 mod handles;
 mod health;
@@ -47,14 +48,14 @@ pub use each_node::{
 };
 pub use explain::read_json;
 pub use fields::{Fields, Posted};
+pub use flips::{FlipPartsBody, FlipPartsRequest, FlipsRequest};
 pub use found::FoundRow;
 pub use handles::{HandleChange, HandleRequest, ProvedHandle};
 pub use health::Ready;
 pub use import::{BadRowReport, BadRowsReport, ImportLine, ImportPhase, ImportReport, ImportState};
 pub use log::{
-    AuditVerifyRequest, FilterBody, FlipPartsBody, FlipPartsRequest, FlipsRequest,
-    ForgottenRequest, Page, Paging, RecordFilter, SearchBody, SearchMeaning, SearchRequest,
-    SegmentsRequest, VerifyRequest,
+    AuditVerifyRequest, FilterBody, ForgottenRequest, Page, Paging, RecordFilter, SearchBody,
+    SearchMeaning, SearchRequest, SegmentsRequest, VerifyRequest,
 };
 pub use lookup::{
     BatchAnswer, BatchItem, BatchRequest, ItemError, LookupAnswer, LookupQuery, RefusedItem,
