@@ -35,7 +35,7 @@ pub(super) struct LostHours {
     outcomes: BTreeMap<Hour, SearchOutcome>,
     damaged: BTreeSet<SegmentId>,
     /// Hours of which nothing is in the store, though records may be missing.
-    without_copies: Vec<Hour>,
+    without_copies: BTreeSet<Hour>,
 }
 
 impl LostHours {
@@ -51,8 +51,8 @@ impl LostHours {
                 && since.is_none_or(|since| since < hour.end())
                 && until.is_none_or(|until| hour.start() < until)
         };
-        let mut without_copies = log.hours_without_copies();
-        without_copies.retain(|hour| is_wanted(*hour));
+        let without_copies = log.hours_without_copies().into_iter().filter(|hour| is_wanted(*hour));
+        let without_copies = without_copies.collect();
         let dates = log.keyring.dates();
         let (mut wanted, mut outcomes, mut damaged) =
             (Vec::new(), BTreeMap::new(), BTreeSet::new());
@@ -77,15 +77,19 @@ impl LostHours {
         hour: Hour,
         stop: &Stop,
     ) -> Result<Option<Arc<FetchedHour>>, LostLogError> {
-        let (log, is_destroyed) = (&self.log, || self.log.keyring.get(hour).is_none());
-        let has_expired = || is_destroyed() && !log.is_lost_without_key(hour);
-        if has_expired() {
+        let log = &self.log;
+        if log.keyring.get(hour).is_none() && !log.is_lost_without_key(hour) {
             return Ok(None);
         }
         let fetched = log.fetched(hour, &**stop)?;
-        // Without its key it looks damaged.
-        if !fetched.damaged.is_empty() && has_expired() {
+        // Without its key it looks damaged, and so it does if another node, whose clock is ahead, has deleted the copies.
+        let is_gone = fetched.reader.sources.catalog.segments().is_empty();
+        if (is_gone || !fetched.damaged.is_empty()) && log.has_expired(hour) {
             return Ok(None);
+        }
+        if is_gone && fetched.damaged.is_empty() {
+            // It was listed, and then it was not.
+            self.without_copies.insert(hour);
         }
         let (damaged, unreadable_segments) = (fetched.damaged.len() as u64, fetched.unreadable);
         self.outcomes.insert(hour, SearchOutcome { damaged, unreadable_segments });

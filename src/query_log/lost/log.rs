@@ -111,7 +111,7 @@ impl LostLog {
     pub(super) fn hours_without_copies(&self) -> Vec<Hour> {
         let Some((last, _)) = self.hours.last_key_value() else { return Vec::new() };
         let mut hours: Vec<_> = self.keyring.hours().range(..last).copied().collect();
-        hours.retain(|hour| !self.hours.contains_key(hour));
+        hours.retain(|hour| !self.hours.contains_key(hour) && !self.has_expired(*hour));
         hours
     }
 
@@ -121,10 +121,18 @@ impl LostLog {
         self.shared.clock.latest().plus(limits::CLOCK_AGREEMENT) < expiry
     }
 
+    /// Whether an hour has expired, by the date of its key or else by its number.
+    pub(super) fn has_expired(&self, hour: Hour) -> bool {
+        let dated = self.keyring.dates().get(&hour).copied().unwrap_or(hour);
+        !self.is_lost_without_key(dated)
+    }
+
     /// Whether something of a segment was copied, or it has expired.
     fn has_copies(&self, id: SegmentId) -> bool {
         let is_copied = |copies: &Copies| copies.iter().any(|(file, _)| file.id == id);
-        self.hours.get(&id.hour).is_some_and(is_copied) || self.keyring.get(id.hour).is_none()
+        self.hours.get(&id.hour).is_some_and(is_copied)
+            || self.keyring.get(id.hour).is_none()
+            || self.has_expired(id.hour)
     }
 
     /// The segment behind which nothing was copied.

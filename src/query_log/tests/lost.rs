@@ -495,9 +495,11 @@ fn an_hour_that_expires_during_a_count_of_flips_is_no_damage() {
     let (copied, log) = flipping();
     let keys = log.keyring();
     log.abandon();
-    let mut lost = Lost::of(&copied, Arc::clone(&keys))
-        .log()
-        .flip_parts(FlipWindow::default(), Arc::new(|| false));
+    let mut lost = Lost::of(&copied, Arc::clone(&keys)).log().flip_parts(
+        FlipWindow::default(),
+        BYTES,
+        Arc::new(|| false),
+    );
     // The first range is read.
     lost.next().unwrap().unwrap();
     let hours = keys.hours();
@@ -507,6 +509,28 @@ fn an_hour_that_expires_during_a_count_of_flips_is_no_damage() {
     keys.replace_dated(dated.collect::<Vec<_>>()).unwrap();
     lost.by_ref().for_each(|part| drop(part.unwrap()));
     assert_eq!((lost.outcome(), lost.gaps()), (SearchOutcome::default(), Vec::new()));
+}
+
+#[test]
+fn copies_that_another_node_deleted_first_because_they_expired_are_no_damage() {
+    let (copied, log) = three_hours();
+    let lost = Lost::now(&copied, log);
+    let oldest = *lost.keyring.hours().first().unwrap();
+    let listed_before = lost.log();
+    let objects = objects_of(&copied, &format!("{:010}", oldest.number()));
+    copied.store.objects().delete(&objects, &|| false).unwrap();
+    // (how long before the hour expires, whether its copies are missed)
+    for (before, is_missed) in [(2 * HOUR, true), (limits::CLOCK_AGREEMENT, false)] {
+        let now = copied.bench.clock.latest();
+        copied.bench.clock.advance(oldest.start().plus(RETENTION).minus(before).since(now));
+        for log in [listed_before.clone(), lost.log()] {
+            let mut rows = log.search(&Filter::default(), Order::Asc, None, Arc::new(|| false));
+            let numbers = rows.by_ref().map(|row| number(&row.unwrap().1));
+            assert_eq!(numbers.collect::<Vec<_>>(), (50..150).collect::<Vec<_>>());
+            let is_whole = rows.outcome() == SearchOutcome::default() && rows.gaps().is_empty();
+            assert_eq!(is_whole, !is_missed, "{before:?}");
+        }
+    }
 }
 
 /// Closes a log and copies what is left, as a stop does.
