@@ -54,6 +54,7 @@ mod population;
 mod registered;
 mod searching;
 mod serving;
+mod share;
 mod sqlite_peer;
 mod table;
 mod writing;

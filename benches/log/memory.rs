@@ -71,34 +71,40 @@ pub(crate) fn cpu_time() -> Duration {
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
-/// Samples this process's memory every few milliseconds.
+/// Samples a process's memory every few milliseconds.
 pub(crate) struct Watch {
+    process: u32,
     idle: Memory,
     stop: Arc<AtomicBool>,
     thread: JoinHandle<Memory>,
 }
 
 impl Watch {
-    /// Starts sampling. `idle` is what the process held before the measured work.
+    /// Starts sampling this process. `idle` is what it held before the measured work.
     pub(crate) fn start(idle: Memory) -> Self {
+        Self::of(std::process::id(), idle)
+    }
+
+    /// Starts sampling a process, which held `idle` before the measured work.
+    pub(crate) fn of(process: u32, idle: Memory) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let over = Arc::clone(&stop);
         let thread = thread::spawn(move || {
             let mut peak = Memory::default();
             while !over.load(Ordering::Relaxed) {
-                peak = Memory::now().unwrap_or_default().max(peak);
+                peak = Memory::of(process).unwrap_or_default().max(peak);
                 thread::sleep(EVERY);
             }
             peak
         });
-        Self { idle, stop, thread }
+        Self { process, idle, stop, thread }
     }
 
     /// Stops sampling. Returns the peak minus `idle`.
     pub(crate) fn peak_above_idle(self) -> anyhow::Result<Memory> {
         self.stop.store(true, Ordering::Relaxed);
         let peak = self.thread.join().expect("it does not panic");
-        Ok(peak.max(Memory::now()?).above(self.idle))
+        Ok(peak.max(Memory::of(self.process)?).above(self.idle))
     }
 }
 

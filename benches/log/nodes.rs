@@ -5,7 +5,9 @@
 //! cache. Then one client reads all rows of all nodes for `DISPATCHD_BENCH_SECONDS`. The memory of the asked node counts above what it
 //! held before the first search.
 //!
-//! On machines of their own the three nodes search at the same time. Here they share the processors, so the ratio is higher.
+//! On machines of their own the nodes search at the same time. Here each gets half of a processor, so that they do not wait for each
+//! other either. Where control groups do not allow that, they share the processors, and the ratio is higher. How much the peer shows:
+//! three clients that ask each node for a page of its own log at the same time.
 
 use std::{
     ffi::OsString,
@@ -22,14 +24,14 @@ use crate::{
     Amounts,
     asked::Asked,
     engine::{Engine, free_port},
-    memory::Memory,
+    memory::{Memory, Watch},
     serving::{Connection, Server, dispatchd, stream_rows},
+    share::Share,
     table, writing,
 };
 
 /// Searches of each kind, in each scope.
 const SEARCHES: usize = 40;
-const SAMPLE_EVERY: Duration = Duration::from_millis(5);
 /// How long etcd may take to elect a leader.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -40,11 +42,17 @@ struct Node {
     operators: String,
 }
 
-/// The time of a page in the log of one node and in those of all.
+/// The time of a page.
 pub(crate) struct Pages {
     pub(crate) of: &'static str,
+    /// In the log of one node.
     pub(crate) one: Vec<Duration>,
+    /// In the log of each node, asked by three clients at the same time: until the last of them has its page.
+    pub(crate) apart: Vec<Duration>,
+    /// In the logs of all nodes, asked by one client.
     pub(crate) all: Vec<Duration>,
+    /// Of the asked node, above idle.
+    pub(crate) memory: Memory,
 }
 
 /// Writes the logs, measures and prints the report.
@@ -72,8 +80,7 @@ pub(crate) fn run(amounts: &Amounts) -> anyhow::Result<()> {
         ensure!(begun.elapsed() < PATIENCE, "{error}");
         thread::sleep(Duration::from_millis(200));
     }
-    let asked = a.serve()?;
-    let mut others = Vec::new();
+    let mut nodes = vec![a.serve()?];
     for number in 1..3 {
         let of_other = of(number);
         fs::create_dir_all(&of_other.folder)?;
@@ -83,12 +90,18 @@ pub(crate) fn run(amounts: &Amounts) -> anyhow::Result<()> {
         let url = format!("http://{}", a.operators);
         other.run(&["cluster", "join", &url, "--token", token.trim()])?;
         writing::measure(&of_other)?;
-        others.push(other.serve()?);
+        nodes.push(other.serve()?);
     }
     let handles = Asked::choose(&first).frequent;
     let handle = handles.first().context("no handle")?.canonical().replace('+', "%2B");
-    measure(amounts, &asked, operator.trim(), &handle)?;
-    for server in others.into_iter().chain([asked]) {
+    let shares = nodes.iter().map(|node| Share::of(node.id())).collect::<Result<Vec<_>, _>>();
+    match &shares {
+        Ok(_) => println!("each node has half of a processor"),
+        Err(error) => println!("THE NODES SHARE THE PROCESSORS: {error}"),
+    }
+    measure(amounts, &nodes, operator.trim(), &handle)?;
+    drop(shares);
+    for server in nodes.into_iter().rev() {
         server.stop()?;
     }
     drop(engine);
@@ -96,61 +109,61 @@ pub(crate) fn run(amounts: &Amounts) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn measure(amounts: &Amounts, asked: &Server, token: &str, handle: &str) -> anyhow::Result<()> {
-    let idle = Memory::of(asked.id())?;
-    let is_over = AtomicBool::new(false);
-    thread::scope(|scope| {
-        let sampler = scope.spawn(|| {
-            let mut peak = Memory::default();
-            while !is_over.load(Ordering::Relaxed) {
-                peak = Memory::of(asked.id()).unwrap_or_default().max(peak);
-                thread::sleep(SAMPLE_EVERY);
-            }
-            peak
-        });
-        let done = searches(amounts, asked, token, handle);
-        is_over.store(true, Ordering::Relaxed);
-        let peak = sampler.join().expect("it does not panic");
-        let (pages, rows) = done?;
-        table::print_nodes(&pages, rows, amounts.seconds, peak.above(idle));
+/// Asks the first of `nodes`, in turn of its log and of all, and all of them for their own logs.
+fn pages(
+    nodes: &[Server],
+    token: &str,
+    (of, filter): (&'static str, &str),
+    idle: Memory,
+) -> anyhow::Result<Pages> {
+    let open = |node: &Server| Connection::open(node.addresses.operators);
+    let mut connections: Vec<_> = nodes.iter().map(open).collect::<Result<_, _>>()?;
+    let request = |scope: &str| {
+        format!(
+            "GET /v1/log?{filter}scope={scope} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n\r\n"
+        )
+    };
+    let ask = |connection: &mut Connection, scope: &str| {
+        let body = connection.ask(request(scope).as_bytes())?;
+        ensure!(memchr::memmem::find(body, b"\"missing\"").is_none(), "a node is missing");
         Ok(())
-    })
+    };
+    let watch = Watch::of(nodes[0].id(), idle);
+    let (mut one, mut apart, mut all) = (Vec::new(), Vec::new(), Vec::new());
+    for turn in 0..=SEARCHES {
+        let took = |times: &mut Vec<Duration>, asked: &mut [Connection], scope: &str| {
+            let begun = Instant::now();
+            thread::scope(|threads| {
+                let asks = asked.iter_mut().map(|it| threads.spawn(|| ask(it, scope)));
+                let asks: Vec<_> = asks.collect();
+                asks.into_iter().try_for_each(|it| it.join().expect("it does not panic"))
+            })?;
+            // The first search of each kind reads the files into the page cache.
+            if turn > 0 {
+                times.push(begun.elapsed());
+            }
+            anyhow::Ok(())
+        };
+        took(&mut one, &mut connections[..1], "node")?;
+        took(&mut apart, &mut connections, "node")?;
+        took(&mut all, &mut connections[..1], "cluster")?;
+    }
+    Ok(Pages { of, one, apart, all, memory: watch.peak_above_idle()? })
 }
 
-fn searches(
-    amounts: &Amounts,
-    asked: &Server,
-    token: &str,
-    handle: &str,
-) -> anyhow::Result<(Vec<Pages>, u64)> {
-    let mut connection = Connection::open(asked.addresses.operators)?;
+fn measure(amounts: &Amounts, nodes: &[Server], token: &str, handle: &str) -> anyhow::Result<()> {
+    let asked = &nodes[0];
+    let idle = Memory::of(asked.id())?;
     let kinds = [
         ("the newest", String::new()),
         ("one handle", format!("handle={handle}&")),
         ("oldest first", "order=asc&".to_owned()),
         ("one network", "ip=198.51.100.0/24&".to_owned()),
     ];
-    let mut pages = Vec::new();
-    for (of, filter) in kinds {
-        let mut kind = Pages { of, one: Vec::new(), all: Vec::new() };
-        for turn in 0..=SEARCHES {
-            for (scope, times) in [("node", &mut kind.one), ("cluster", &mut kind.all)] {
-                let request = format!(
-                    "GET /v1/log?{filter}scope={scope} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n\r\n"
-                );
-                let begun = Instant::now();
-                let body = connection.ask(request.as_bytes())?;
-                let took = begun.elapsed();
-                ensure!(memchr::memmem::find(body, b"\"missing\"").is_none(), "a node is missing");
-                // The first search of each kind reads the files into the page cache.
-                if turn > 0 {
-                    times.push(took);
-                }
-            }
-        }
-        pages.push(kind);
-    }
+    let kinds = kinds.iter().map(|(of, filter)| pages(nodes, token, (of, filter), idle));
+    let kinds: Vec<_> = kinds.collect::<Result<_, _>>()?;
     let (stop, span) = (AtomicBool::new(false), Duration::from_secs(amounts.seconds));
+    let watch = Watch::of(asked.id(), idle);
     let rows = thread::scope(|scope| {
         let reading = scope
             .spawn(|| stream_rows(asked.addresses.operators, token, "/v1/log?order=desc", &stop));
@@ -158,7 +171,8 @@ fn searches(
         stop.store(true, Ordering::Relaxed);
         reading.join().expect("it does not panic")
     })?;
-    Ok((pages, rows.rows))
+    table::print_nodes(&kinds, (rows.rows, watch.peak_above_idle()?), amounts.seconds);
+    Ok(())
 }
 
 impl Node {
