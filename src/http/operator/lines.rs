@@ -29,8 +29,11 @@ use crate::{
     reading::{self, Given, Outcome, Reading, Stop},
 };
 
-/// Bytes of lines that are sent at once.
-const CHUNK_BYTES: usize = 64 * 1024;
+/// Bytes of lines that are sent at once, at first: about three records. Each chunk is twice as large as the one before. A page over all
+/// nodes then has the first rows of this one while this one reads on, and often needs no more of them.
+const CHUNK_BYTES_FIRST: usize = 1024;
+/// Bytes of lines that are sent at once at most.
+const CHUNK_BYTES_MAX: usize = 64 * 1024;
 /// Chunks read ahead of a slow client; then the reading waits.
 const CHUNKS_AHEAD: usize = 4;
 const NDJSON: &str = "application/x-ndjson";
@@ -79,6 +82,8 @@ struct Writer {
     pieces: mpsc::Sender<Piece>,
     runtime: Handle,
     chunk: Vec<u8>,
+    /// How long the chunk gets before it is sent.
+    chunk_bytes: usize,
     /// Lines in the chunk that count.
     lines: u64,
     /// Whether the client learns from a trailer whose part is missing.
@@ -96,11 +101,13 @@ impl Writer {
         self.lines += u64::from(row.is_record());
         row.write(&mut self.chunk);
         self.chunk.push(b'\n');
-        self.chunk.len() < CHUNK_BYTES || self.send()
+        self.chunk.len() < self.chunk_bytes || self.send()
     }
 
     fn send(&mut self) -> bool {
-        let bytes = std::mem::replace(&mut self.chunk, Vec::with_capacity(CHUNK_BYTES + 1024));
+        self.chunk_bytes = CHUNK_BYTES_MAX.min(self.chunk_bytes * 2);
+        let next = Vec::with_capacity(self.chunk_bytes + 1024);
+        let bytes = std::mem::replace(&mut self.chunk, next);
         let lines = std::mem::take(&mut self.lines);
         self.hand_over(Piece::Lines(bytes.into(), lines))
     }
@@ -135,7 +142,8 @@ pub(super) fn stream<R: Row>(
 ) -> Response {
     let (pieces, received) = mpsc::channel(CHUNKS_AHEAD);
     let runtime = Handle::current();
-    let mut writer = Writer { pieces, runtime, chunk: Vec::new(), lines: 0, takes_trailers };
+    let (chunk, chunk_bytes) = (Vec::new(), CHUNK_BYTES_FIRST);
+    let mut writer = Writer { pieces, runtime, chunk, chunk_bytes, lines: 0, takes_trailers };
     let Reading { given, read } = reading;
     let reading = move || {
         let _place = place;

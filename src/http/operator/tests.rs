@@ -4,17 +4,24 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering::SeqCst},
+        mpsc,
     },
     thread,
     time::Duration,
 };
 
 use axum::{Router, response::Response, routing::post};
+use http_body_util::BodyExt as _;
 use tempfile::TempDir;
-use tokio::{runtime::Handle as Runtime, task::spawn_blocking};
+use tokio::{runtime::Handle as Runtime, task::spawn_blocking, time::timeout};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{authority::Authority, lines, places::Places, traffic};
+use super::{
+    authority::Authority,
+    lines,
+    places::{Place, Places},
+    traffic,
+};
 use crate::{
     api::{FlipPart, FlipPartsRequest, FlipsRequest},
     clock::SharedClock,
@@ -37,7 +44,7 @@ use crate::{
         flips_tests::{LAPSED, LIVE, asked, handle, parts::parts_within},
         tests::support::{Bench, START},
     },
-    reading::{Answer as _, DataFiles, Outcome, Reading, Records, Rows as _, Stop},
+    reading::{Answer as _, DataFiles, Given, Outcome, Reading, Records, Rows as _, Stop},
     shutdown::Shutdown,
 };
 
@@ -97,10 +104,7 @@ impl Node {
     async fn answer(self: Arc<Self>, request: String) -> Response {
         let request: serde_json::Value = serde_json::from_str(&request).unwrap();
         let after = request["after"].as_str().map(|it| Handle::from_canonical(it).unwrap());
-        let place = Places::new("searches", 1, 1).take("ann").await.unwrap();
-        let noting = Arc::clone(&self);
-        let noted = move || FlipPartsRequest::default().begin(&noting.records, "ann@a").unwrap();
-        let Reading { given, .. } = spawn_blocking(noted).await.unwrap();
+        let (place, given) = begun(self.records.clone()).await;
         let authority = self.authority.clone();
         let read = Box::new(move |_: &Stop, take: &mut dyn FnMut(FlipPart) -> bool| {
             self.scans.fetch_add(1, SeqCst);
@@ -141,6 +145,14 @@ impl Node {
     }
 }
 
+/// A place of a search, and the entry of its call.
+async fn begun(records: Records) -> (Place, Given) {
+    let place = Places::new("searches", 1, 1).take("ann").await.unwrap();
+    let noted = move || FlipPartsRequest::default().begin(&records, "ann@a").unwrap();
+    let Reading { given, .. } = spawn_blocking(noted).await.unwrap();
+    (place, given)
+}
+
 async fn added(list: &Operators, name: &str) -> operators::Operator {
     let new = NewOperator::new(name, Role::Reader).unwrap();
     operators::tests::add(list, &new).await.unwrap();
@@ -154,6 +166,24 @@ fn counted(log: &QueryLog) -> FlipReport {
     parts.into_iter().for_each(|part| findings.add_steps(part.handle, &part.steps));
     let passed_over = SearchOutcome::default();
     findings.report(&FlipsRead { since: START, until: START, passed_over, stopped: false })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_rows_are_sent_while_the_others_are_read() {
+    let of_one = alternating(&[1]);
+    let (place, given) = begun(records(&of_one.0)).await;
+    let part = parts_within(&of_one.1.reader(), PLENTY, None).remove(0);
+    let (read_on, told) = mpsc::channel::<()>();
+    let read = Box::new(move |_: &Stop, take: &mut dyn FnMut(FlipPart) -> bool| {
+        let is_taken = take(part);
+        told.recv().unwrap();
+        Ok(is_taken.then(Outcome::default))
+    });
+    let mut body = lines::stream(Reading { given, read }, place, (true, false)).into_body();
+    let first = timeout(Duration::from_secs(60), body.frame()).await.unwrap().unwrap().unwrap();
+    assert!(first.is_data());
+    read_on.send(()).unwrap();
+    assert!(body.collect().await.unwrap().trailers().is_some());
 }
 
 /// The node that is asked reads nothing of b while it waits for c, for much longer than other clients may take nothing.

@@ -10,7 +10,6 @@ use super::{
 use crate::{
     clock::Hour,
     handle::Handle,
-    limits,
     query_log::{
         flips::{FlipPart, FlipWindow, Kept, RangedLog, Ranges, States, Steps, Visit},
         search::SearchOutcome,
@@ -35,9 +34,9 @@ struct VisitedHours {
 }
 
 impl LostLog {
-    /// What the log has of each handle of a window. It ends early once `stop` says so.
-    pub fn flip_parts(&self, window: FlipWindow, stop: Stop) -> LostFlips {
-        let ranges = Ranges::new(window.after.clone(), limits::LOG_FLIPS_PARTS_BYTES_MAX);
+    /// What the log has of each handle of a window. It keeps about as many `bytes` for handles at once, and ends early once `stop` says so.
+    pub fn flip_parts(&self, window: FlipWindow, bytes: usize, stop: Stop) -> LostFlips {
+        let ranges = Ranges::new(window.after.clone(), bytes);
         let hours = LostHours::new(self.clone(), (window.since, window.until), |_| true);
         let log = VisitedHours { hours, window, outcomes: BTreeMap::new(), stop };
         LostFlips { log, ranges, parts: Vec::new().into_iter() }

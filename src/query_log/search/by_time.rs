@@ -15,7 +15,7 @@ use crate::{
 /// A running search: gives matching rows in the order of time, and era by era if trusted time jumped.
 pub struct Search {
     job: Arc<Job>,
-    opens_ahead: bool,
+    spares_memory: bool,
     /// None until the caller asks for the first row.
     running: Option<(Prefetch, OpenHour)>,
     outcome: SearchOutcome,
@@ -24,7 +24,7 @@ pub struct Search {
 impl Search {
     pub(crate) fn new(job: Job) -> Self {
         let (running, outcome) = (None, SearchOutcome::default());
-        Self { job: Arc::new(job), opens_ahead: true, running, outcome }
+        Self { job: Arc::new(job), spares_memory: false, running, outcome }
     }
 
     /// Ends the search as soon as `is_over` returns true, even between two rows: with a filter that matches little the search
@@ -35,10 +35,11 @@ impl Search {
         self
     }
 
-    /// Opens each hour when the search reaches it. That takes half the memory. Call this before asking for the first row.
+    /// Opens each hour when the search reaches it, and sorts fewer rows at once ([`limits::LOG_SEARCH_ROWS_SPARING`]). For a caller that
+    /// holds the rows of other logs, too. Call this before asking for the first row.
     #[must_use]
-    pub fn without_opening_ahead(self) -> Self {
-        Self { opens_ahead: false, ..self }
+    pub fn spare_memory(self) -> Self {
+        Self { spares_memory: true, ..self }
     }
 
     /// What the search could not read so far.
@@ -51,13 +52,18 @@ impl Iterator for Search {
     type Item = Result<(Cursor, LogRow), ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let Self { job, opens_ahead, running, outcome } = self;
+        let Self { job, spares_memory, running, outcome } = self;
         let (prefetch, open) = running.get_or_insert_with(|| {
-            let prefetch = Prefetch::new(Arc::clone(job), job.hours(), *opens_ahead);
+            let prefetch = Prefetch::new(Arc::clone(job), job.hours(), !*spares_memory);
             (prefetch, OpenHour::default())
         });
+        let rows_max = if *spares_memory {
+            limits::LOG_SEARCH_ROWS_SPARING
+        } else {
+            limits::LOG_SEARCH_ROWS_MAX
+        };
         loop {
-            open.refill(job, limits::LOG_SEARCH_ROWS_MAX);
+            open.refill(job, rows_max);
             *outcome += mem::take(&mut open.outcome);
             if let Some(error) = open.errors.pop_front() {
                 return Some(Err(error));

@@ -33,6 +33,7 @@ use crate::{
 };
 
 const RETENTION: Duration = Duration::from_secs(9 * 3600);
+const BYTES: usize = limits::LOG_FLIPS_PARTS_BYTES_MAX;
 
 fn copied() -> Copied {
     let mut copied = Copied::new();
@@ -225,7 +226,7 @@ fn the_copies_have_the_flips_of_the_log() {
     let after = Some(all[17].handle.clone());
     log.abandon();
     let parts_of = |window: FlipWindow| {
-        let mut parts = lost.log().flip_parts(window, Arc::new(|| false));
+        let mut parts = lost.log().flip_parts(window, BYTES, Arc::new(|| false));
         let found: Vec<_> = parts.by_ref().collect::<Result<_, _>>().unwrap();
         (found, parts.outcome(), parts.gaps())
     };
@@ -246,7 +247,7 @@ fn the_copies_have_the_flips_of_the_log() {
     copied.store.replace(name, bytes.into());
     let damaged = || {
         let lost = Lost::of(&copied, Arc::clone(&lost.keyring));
-        let mut parts = lost.log().flip_parts(FlipWindow::default(), Arc::new(|| false));
+        let mut parts = lost.log().flip_parts(FlipWindow::default(), BYTES, Arc::new(|| false));
         let found: Vec<_> = parts.by_ref().collect::<Result<_, _>>().unwrap();
         (found, parts.outcome(), parts.gaps(), lost.all())
     };
@@ -257,7 +258,7 @@ fn the_copies_have_the_flips_of_the_log() {
     assert_eq!(outcome, read.outcome);
 
     // Nobody waits any more.
-    let mut parts = lost.log().flip_parts(FlipWindow::default(), Arc::new(|| true));
+    let mut parts = lost.log().flip_parts(FlipWindow::default(), BYTES, Arc::new(|| true));
     assert!(parts.next().is_none_or(|part| part.is_err_and(|error| error.is_stop())));
 }
 

@@ -9,7 +9,6 @@ use tokio::runtime::Handle as Runtime;
 use super::{
     asked_node::AskedNode,
     lost_part::{LostNode, LostPart},
-    member_rows::MemberRows,
     node_flips::FlipsCall,
     node_part::NodePart,
 };
@@ -56,16 +55,17 @@ impl GatheredFlips {
     ) -> Result<FlipReport, ReadingError> {
         let FlipQuery { since, until, .. } = self.query;
         let window = FlipWindow { since, until, after: None };
-        let call = || FlipsCall::new(window.clone(), self.case.clone());
+        // Of each node, copies may have to be read.
+        let bytes = limits::LOG_FLIPS_PARTS_BYTES_MAX / (asked.len() + removed.len()).max(1);
+        let call = || FlipsCall::new(window.clone(), self.case.clone(), bytes);
         let mut members: Vec<_> =
-            asked.iter().map(|asked| MemberRows::new(asked.clone(), call())).collect();
-        self.runtime.block_on(join_all(members.iter_mut().map(MemberRows::begin)));
+            asked.iter().map(|asked| NodePart::asked(asked.clone(), call())).collect();
+        self.runtime.block_on(join_all(members.iter_mut().map(NodePart::begin)));
         let names = asked.iter().map(|asked| asked.member.name.clone());
-        let members = members.into_iter().map(|member| NodePart::Asked(Box::new(member)));
         let lost = |(_, node): &(u64, LostNode)| {
-            let read = |log: &LostLog, stop| log.flip_parts(window.clone(), stop);
+            let read = |log: &LostLog, stop| log.flip_parts(window.clone(), bytes, stop);
             let part = LostPart::new(node.clone(), until, read, stop);
-            (node.name.clone(), NodePart::Lost(Box::new(part)))
+            (node.name.clone(), NodePart::removed(part))
         };
         let nodes = names.zip(members).chain(removed.iter().map(lost)).collect();
 

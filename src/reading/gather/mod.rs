@@ -1,7 +1,7 @@
 //! Answers over all nodes of a cluster: this node asks the others for their parts, and merges them.
 //!
 //! ```text
-//! other nodes ── HTTP, line by line ──> MemberRows ─┬──> Merge ── without doubles ──> client
+//! other nodes ── HTTP, line by line ──> NodeAnswer ─┬──> Merge ── without doubles ──> client
 //! own log ─────────────────────────────> Search ────┤
 //! copies of lost nodes ────────────────> LostPart ──┘
 //! ```
@@ -24,7 +24,6 @@ mod audit;
 mod export;
 mod flips;
 mod lost_part;
-mod member_rows;
 mod merge;
 mod node_answer;
 mod node_flips;

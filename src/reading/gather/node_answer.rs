@@ -2,7 +2,10 @@
 
 use serde::Serialize;
 
-use super::asked_node::{AskedNode, Failure, end_of};
+use super::{
+    asked_node::{AskedNode, Failure, end_of},
+    lost_part::LostPart,
+};
 use crate::{
     api::{MissingNode, Posted},
     clock::Timestamp,
@@ -78,11 +81,6 @@ impl<C: Resumable> NodeAnswer<C> {
         }
     }
 
-    /// The call, which continues behind the last row that came.
-    pub(super) const fn call(&self) -> &C {
-        &self.call
-    }
-
     /// Why the node is gone; none if it is there, as far as it was asked.
     pub(super) fn gone(&self) -> Option<&str> {
         self.gone.as_deref()
@@ -117,6 +115,13 @@ impl<C: Resumable> NodeAnswer<C> {
                 Err(failure) => self.fail(failure),
             }
         }
+    }
+
+    /// The rows behind the last one that came, from the node's copies. None if it is not gone or has none.
+    pub(super) fn begin_copies(&self) -> Option<LostPart<C::Copies>> {
+        let node = self.asked.lost(self.gone()?)?;
+        let read = |log: &_, stop| self.call.copies(log, stop);
+        Some(LostPart::new(node, self.call.until(), read, self.asked.stop()))
     }
 
     fn read(&mut self, line: &[u8]) -> Result<Option<C::Row>, Failure> {

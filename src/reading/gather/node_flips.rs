@@ -15,11 +15,13 @@ pub(super) struct FlipsCall {
     /// What the request means: the next part must lie behind the last one that came.
     window: FlipWindow,
     came: u64,
+    /// What the count keeps of the node's copies at once, should they be read.
+    copies_bytes: usize,
 }
 
 impl FlipsCall {
-    /// A call for the parts of a window, in this case.
-    pub(super) fn new(window: FlipWindow, case: Option<String>) -> Self {
+    /// A call for the parts of a window, in this case. If the node's copies are read, as many bytes of them are kept at once.
+    pub(super) fn new(window: FlipWindow, case: Option<String>, copies_bytes: usize) -> Self {
         let request = FlipPartsRequest {
             // Spans would count from another now.
             since: window.since.map(|since| since.to_string()),
@@ -27,7 +29,7 @@ impl FlipsCall {
             after: None,
             case,
         };
-        Self { request, window, came: 0 }
+        Self { request, window, came: 0, copies_bytes }
     }
 }
 
@@ -58,6 +60,6 @@ impl Resumable for FlipsCall {
     }
 
     fn copies(&self, log: &LostLog, stop: Stop) -> LostFlips {
-        log.flip_parts(self.window.clone(), stop)
+        log.flip_parts(self.window.clone(), self.copies_bytes, stop)
     }
 }

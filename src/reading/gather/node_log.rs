@@ -8,7 +8,6 @@ use tokio::runtime::Handle;
 use super::{
     asked_node::AskedNode,
     lost_part::{LostNode, LostPart},
-    node_part::NodePart,
     node_search::{NodeSearch, SearchCall},
 };
 use crate::{
@@ -70,20 +69,16 @@ impl NodeLog for OtherLog {
         let gone = self.gone.borrow().clone();
         let search = |filter: &Filter| {
             let (asked, request) = (self.asked.clone(), self.request(filter));
-            let mut search = NodeSearch::new(asked, SearchCall::new(request, filter.clone()));
+            let mut search = NodeSearch::asked(asked, SearchCall::new(request, filter.clone()));
             gone.iter().for_each(|why| search.take_for_gone(why));
             search
         };
         let mut searches: Vec<_> = filters.iter().map(search).collect();
         let begun = searches.iter_mut().map(NodeSearch::begin);
         self.asked.wait(join_all(begun));
-        let rows =
-            OtherRows::new(searches.into_iter().map(|search| NodePart::Asked(Box::new(search))));
+        let rows = OtherRows::new(searches.into_iter());
         let mut parts = rows.parts.iter();
-        *self.gone.borrow_mut() = parts.find_map(|part| match &part.rows {
-            NodePart::Asked(search) => search.gone().map(str::to_owned),
-            NodePart::Lost(_) => None,
-        });
+        *self.gone.borrow_mut() = parts.find_map(|part| part.rows.gone().map(str::to_owned));
         Box::new(rows)
     }
 }
@@ -96,19 +91,14 @@ impl NodeLog for RemovedLog {
     fn rows(&self, filters: Vec<Filter>, _: &IsOver) -> Box<dyn NodeRows> {
         let part = |filter: &Filter| {
             let read = |log: &LostLog, stop| log.search(filter, Order::Asc, None, stop);
-            NodePart::Lost(Box::new(LostPart::new(
-                self.node.clone(),
-                filter.until,
-                read,
-                &self.stop,
-            )))
+            NodeSearch::removed(LostPart::new(self.node.clone(), filter.until, read, &self.stop))
         };
         Box::new(OtherRows::new(filters.iter().map(part)))
     }
 }
 
 struct Part {
-    rows: NodePart<SearchCall>,
+    rows: NodeSearch,
     head: Option<(Cursor, LogRow)>,
 }
 
@@ -119,7 +109,7 @@ struct OtherRows {
 }
 
 impl OtherRows {
-    fn new(parts: impl Iterator<Item = NodePart<SearchCall>>) -> Self {
+    fn new(parts: impl Iterator<Item = NodeSearch>) -> Self {
         let parts = parts.map(|rows| Part { rows, head: None }).collect();
         let mut rows = Self { parts, missing: None };
         (0..rows.parts.len()).for_each(|part| rows.read_on(part));

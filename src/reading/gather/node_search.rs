@@ -1,6 +1,6 @@
 //! [`NodeSearch`]: the rows of a search in the log of another node.
 
-use super::{member_rows::MemberRows, node_answer::Resumable};
+use super::{node_answer::Resumable, node_part::NodePart};
 use crate::{
     api::{FoundRow, SearchRequest},
     clock::Timestamp,
@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// The rows of a search in the log of another node.
-pub(super) type NodeSearch = MemberRows<SearchCall>;
+pub(super) type NodeSearch = NodePart<SearchCall>;
 
 /// A search in the log of one node, each of whose rows has its place there.
 pub(super) struct SearchCall {

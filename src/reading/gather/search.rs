@@ -1,6 +1,9 @@
 //! [`GatheredSearch`]: a search in the logs of all nodes.
 
-use std::{collections::BTreeMap, thread};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    thread,
+};
 
 use futures_util::future::join_all;
 use tokio::runtime::Handle;
@@ -9,7 +12,6 @@ use super::{
     asked_node::AskedNode,
     lost_part::{LostNode, LostPart},
     merge::{Bounds, ChangeKeys, Item, Merge, Part, Recent, behind},
-    node_part::NodePart,
     node_search::{NodeSearch, SearchCall},
 };
 use crate::{
@@ -60,26 +62,26 @@ struct SearchPart {
 
 enum NodeRows {
     Own(Box<OwnRows>),
-    Other(NodePart<SearchCall>),
+    Other(Box<NodeSearch>),
     /// It is not asked.
     None,
 }
 
 /// The rows of this node's own log.
 struct OwnRows {
-    /// The first row, until it is given.
-    first: Option<Result<(Cursor, LogRow), ReadError>>,
+    /// The first rows, until they are given.
+    first: VecDeque<Result<(Cursor, LogRow), ReadError>>,
     search: Search,
 }
 
 impl OwnRows {
-    /// Reads as far as the first row.
-    fn begin(mut search: Search) -> Box<Self> {
-        Box::new(Self { first: search.next(), search })
+    /// Reads this many rows: the merge then waits for the first rows of the others, which read meanwhile.
+    fn begin(mut search: Search, rows: usize) -> Box<Self> {
+        Box::new(Self { first: search.by_ref().take(rows).collect(), search })
     }
 
     fn next(&mut self) -> Option<Result<(Cursor, LogRow), ReadError>> {
-        self.first.take().or_else(|| self.search.next())
+        self.first.pop_front().or_else(|| self.search.next())
     }
 }
 
@@ -205,7 +207,7 @@ impl GatheredSearch {
         (!is_empty).then_some(Window { filter, place })
     }
 
-    /// The parts of all nodes, in the order of their numbers. All of them read as far as their first rows at the same time.
+    /// The parts of all nodes, in the order of their numbers. All of them begin to read at the same time.
     fn parts(
         &self,
         (asked, removed): OtherNodes<'_>,
@@ -218,7 +220,7 @@ impl GatheredSearch {
             let window = window(asked.member.node.0)?;
             let filter = window.filter.clone();
             let call = SearchCall::new(self.request(window, limit), filter);
-            Some(NodeSearch::new(asked.clone(), call))
+            Some(NodeSearch::asked(asked.clone(), call))
         };
         let mut searches: Vec<_> = asked.iter().map(search).collect();
         let own_rows = window(own).map(|Window { filter, place }| {
@@ -226,24 +228,23 @@ impl GatheredSearch {
             let search = self.reader.search(&filter, order, place).stop_when(move || stop());
             // The rows of the other nodes take memory and time, too.
             let is_alone = asked.is_empty() && removed.is_empty();
-            if is_alone { search } else { search.without_opening_ahead() }
+            if is_alone { search } else { search.spare_memory() }
         });
         let begun = searches.iter_mut().flatten().map(NodeSearch::begin);
         // This thread has the priority of reading.
         let (begun, runtime) = (join_all(begun), &self.runtime);
         let own_rows = thread::scope(|scope| {
             scope.spawn(move || runtime.block_on(begun));
-            own_rows.map(OwnRows::begin)
+            // All of a page.
+            own_rows.map(|search| OwnRows::begin(search, limit.unwrap_or(1)))
         });
-        let other = |part: Option<NodePart<_>>| part.map_or(NodeRows::None, NodeRows::Other);
+        let other =
+            |part: Option<_>| part.map_or(NodeRows::None, |part| NodeRows::Other(Box::new(part)));
         let numbers = asked.iter().map(|asked| asked.member.node.0);
-        let of_members = searches
-            .into_iter()
-            .map(|search| other(search.map(|search| NodePart::Asked(Box::new(search)))));
-        let mut parts: Vec<_> = numbers.zip(of_members).collect();
+        let mut parts: Vec<_> = numbers.zip(searches.into_iter().map(other)).collect();
         parts.extend(removed.iter().map(|(node, lost)| {
             let part =
-                window(*node).map(|window| NodePart::Lost(Box::new(self.lost_part(lost, window))));
+                window(*node).map(|window| NodeSearch::removed(self.lost_part(lost, window)));
             (*node, other(part))
         }));
         parts.push((own, own_rows.map_or(NodeRows::None, NodeRows::Own)));

@@ -232,7 +232,7 @@ impl Parts for Sent {
     fn next(&mut self) -> Option<FlipPart> {
         let part = self.0.pop_front()?;
         let line = serde_json::to_vec(&part).unwrap();
-        assert_eq!(FlipsCall::new(FlipWindow::default(), None).read(&line).unwrap(), part);
+        assert_eq!(FlipsCall::new(FlipWindow::default(), None, 0).read(&line).unwrap(), part);
         Some(part)
     }
 }
