@@ -11,7 +11,7 @@ const PERIOD: u64 = 10_000;
 /// Microseconds that the process may run in each of them.
 const QUOTA: u64 = 5_000;
 
-/// Half of a processor for one process, by a Linux control group (version 2 or 1). Dropping it gives the process back.
+/// Half of a processor for one process, by a Linux control group (version 2 or 1). Dropping it moves the process to the group above.
 pub(crate) struct Share {
     group: PathBuf,
 }
@@ -22,12 +22,13 @@ impl Share {
     /// # Errors
     /// If this user or this machine cannot.
     pub(crate) fn of(process: u32) -> io::Result<Self> {
-        let both = format!("{QUOTA} {PERIOD}");
+        if Path::new("/sys/fs/cgroup/cgroup.controllers").exists() {
+            let both = format!("{QUOTA} {PERIOD}");
+            return Self::limit("/sys/fs/cgroup", process, &[("cpu.max", &both)]);
+        }
         let (quota, period) = (QUOTA.to_string(), PERIOD.to_string());
-        Self::limit("/sys/fs/cgroup", process, &[("cpu.max", &both)]).or_else(|_| {
-            let settings = [("cpu.cfs_period_us", &*period), ("cpu.cfs_quota_us", &*quota)];
-            Self::limit("/sys/fs/cgroup/cpu", process, &settings)
-        })
+        let settings = [("cpu.cfs_period_us", &*period), ("cpu.cfs_quota_us", &*quota)];
+        Self::limit("/sys/fs/cgroup/cpu", process, &settings)
     }
 
     fn limit(root: &str, process: u32, settings: &[(&str, &str)]) -> io::Result<Self> {

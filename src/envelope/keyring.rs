@@ -83,6 +83,11 @@ impl Keyring {
         lock(&self.entries).get(&hour).map(|it| it.key.clone())
     }
 
+    /// The hour that dates the key of an hour, see [`Self::dates`]. None if the hour has no key.
+    pub fn date_of(&self, hour: Hour) -> Option<Hour> {
+        lock(&self.entries).get(&hour).map(|it| it.dated)
+    }
+
     /// The hours that are alive.
     pub fn hours(&self) -> BTreeSet<Hour> {
         lock(&self.entries).keys().copied().collect()

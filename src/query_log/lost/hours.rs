@@ -22,7 +22,7 @@ pub trait FromCopies: Iterator<Item = Result<Self::Row, LostLogError>> {
     /// What could not be read so far.
     fn outcome(&self) -> SearchOutcome;
 
-    /// The segments of which something could not be read so far, and hours of which nothing was copied, though they have a key.
+    /// The segments of which something could not be read so far, and hours of which nothing is in the store, though they have a key.
     fn gaps(&self) -> Vec<String>;
 }
 
@@ -71,24 +71,24 @@ impl LostHours {
         Self { log, wanted, outcomes, damaged, without_copies }
     }
 
-    /// An hour on this machine. None if it has expired since the question was asked.
+    /// An hour on this machine. None if its key was destroyed since the question was asked.
     pub(super) fn fetch(
         &mut self,
         hour: Hour,
         stop: &Stop,
     ) -> Result<Option<Arc<FetchedHour>>, LostLogError> {
-        let log = &self.log;
-        if log.keyring.get(hour).is_none() && !log.is_lost_without_key(hour) {
+        let (log, is_destroyed) = (&self.log, || self.log.keyring.get(hour).is_none());
+        if is_destroyed() && !log.is_lost_without_key(hour) {
             return Ok(None);
         }
         let fetched = log.fetched(hour, &**stop)?;
-        // Without its key it looks damaged, and so it does if another node, whose clock is ahead, has deleted the copies.
-        let is_gone = fetched.reader.sources.catalog.segments().is_empty();
-        if (is_gone || !fetched.damaged.is_empty()) && log.has_expired(hour) {
-            return Ok(None);
+        if log.has_expired(hour) {
+            // What it lacks was deleted, and without its key all of it looks damaged.
+            return Ok(Some(fetched).filter(|_| !is_destroyed()));
         }
-        if is_gone && fetched.damaged.is_empty() {
-            // It was listed, and then it was not.
+        let is_empty = fetched.reader.sources.catalog.segments().is_empty();
+        if is_empty && fetched.damaged.is_empty() {
+            // Its objects were listed, and are gone.
             self.without_copies.insert(hour);
         }
         let (damaged, unreadable_segments) = (fetched.damaged.len() as u64, fetched.unreadable);

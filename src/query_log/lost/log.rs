@@ -106,7 +106,7 @@ impl LostLog {
         }
     }
 
-    /// Hours before the last copied one that have a key and no object. Either nothing was recorded, and the key served the audit log only, or
+    /// Hours before the last copied one that have a key and no object, and have not expired. Either nothing was recorded, and the key served the audit log only, or
     /// the copies are lost, or were never made: new frames are copied before older sealed hours.
     pub(super) fn hours_without_copies(&self) -> Vec<Hour> {
         let Some((last, _)) = self.hours.last_key_value() else { return Vec::new() };
@@ -121,10 +121,13 @@ impl LostLog {
         self.shared.clock.latest().plus(limits::CLOCK_AGREEMENT) < expiry
     }
 
-    /// Whether an hour has expired, by the date of its key or else by its number.
+    /// Whether another node, whose clock is ahead, may have deleted the copies of an hour because it has expired.
     pub(super) fn has_expired(&self, hour: Hour) -> bool {
-        let dated = self.keyring.dates().get(&hour).copied().unwrap_or(hour);
-        !self.is_lost_without_key(dated)
+        let Shared { clock, retention, .. } = &*self.shared;
+        let Some(dated) = self.keyring.date_of(hour) else {
+            return !self.is_lost_without_key(hour);
+        };
+        clock.expiry(dated, *retention) <= clock.latest().plus(limits::CLUSTER_ENTRY_AHEAD_MAX)
     }
 
     /// Whether something of a segment was copied, or it has expired.
@@ -143,7 +146,7 @@ impl LostLog {
 
     /// The clock by which rows of an hour expire.
     fn clock_of(&self, hour: Hour) -> SharedClock {
-        let dated = self.keyring.dates().get(&hour).copied().unwrap_or(hour);
+        let dated = self.keyring.date_of(hour).unwrap_or(hour);
         Arc::new(HourClock::of(&self.shared.clock, hour, dated))
     }
 

@@ -94,7 +94,7 @@ impl LostRows {
         let stop = Arc::clone(&self.stop);
         let open = match self.reading {
             Reading::Search(order, after) => {
-                let search = fetched.reader.search(&self.filter, order, after);
+                let search = fetched.reader.search(&self.filter, order, after).spare_memory();
                 OpenHour::Search(Box::new(search.stop_when(move || stop())))
             }
             Reading::Walk => {

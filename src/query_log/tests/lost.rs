@@ -442,6 +442,12 @@ fn what_is_missing_of_files_that_were_never_sealed_is_named() {
     let newest = objects_of(&copied, "/000001-");
     let read = read_without(&newest[newest.len() - 2..]);
     assert_eq!((read.is_whole(), read.found.len()), (true, 38));
+    // What is left of an hour that has expired is read, and what is gone is not missed.
+    let expiry = keyring.hours().first().unwrap().start().plus(RETENTION);
+    let now = copied.bench.clock.latest();
+    copied.bench.clock.advance(expiry.minus(limits::CLUSTER_ENTRY_AHEAD_MAX).since(now));
+    let read = read_without(&objects_of(&copied, "/000002-"));
+    assert_eq!((read.is_whole(), read.found.len()), (true, 30));
 }
 
 #[test]
@@ -521,7 +527,7 @@ fn copies_that_another_node_deleted_first_because_they_expired_are_no_damage() {
     let objects = objects_of(&copied, &format!("{:010}", oldest.number()));
     copied.store.objects().delete(&objects, &|| false).unwrap();
     // (how long before the hour expires, whether its copies are missed)
-    for (before, is_missed) in [(2 * HOUR, true), (limits::CLOCK_AGREEMENT, false)] {
+    for (before, is_missed) in [(HOUR, true), (limits::CLUSTER_ENTRY_AHEAD_MAX, false)] {
         let now = copied.bench.clock.latest();
         copied.bench.clock.advance(oldest.start().plus(RETENTION).minus(before).since(now));
         for log in [listed_before.clone(), lost.log()] {

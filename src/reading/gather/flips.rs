@@ -56,7 +56,8 @@ impl GatheredFlips {
         let FlipQuery { since, until, .. } = self.query;
         let window = FlipWindow { since, until, after: None };
         // Of each node, copies may have to be read.
-        let bytes = limits::LOG_FLIPS_PARTS_BYTES_MAX / (asked.len() + removed.len()).max(1);
+        let share = limits::LOG_FLIPS_PARTS_BYTES_MAX / (asked.len() + removed.len());
+        let bytes = share.max(limits::LOG_FLIPS_PARTS_BYTES_MIN);
         let call = || FlipsCall::new(window.clone(), self.case.clone(), bytes);
         let mut members: Vec<_> =
             asked.iter().map(|asked| NodePart::asked(asked.clone(), call())).collect();

@@ -77,7 +77,12 @@ struct OwnRows {
 impl OwnRows {
     /// Reads this many rows: the merge then waits for the first rows of the others, which read meanwhile.
     fn begin(mut search: Search, rows: usize) -> Box<Self> {
-        Box::new(Self { first: search.by_ref().take(rows).collect(), search })
+        let mut first = VecDeque::new();
+        while first.len() < rows && first.back().is_none_or(Result::is_ok) {
+            let Some(row) = search.next() else { break };
+            first.push_back(row);
+        }
+        Box::new(Self { first, search })
     }
 
     fn next(&mut self) -> Option<Result<(Cursor, LogRow), ReadError>> {
@@ -235,8 +240,10 @@ impl GatheredSearch {
         let (begun, runtime) = (join_all(begun), &self.runtime);
         let own_rows = thread::scope(|scope| {
             scope.spawn(move || runtime.block_on(begun));
-            // All of a page.
-            own_rows.map(|search| OwnRows::begin(search, limit.unwrap_or(1)))
+            // Its share of a page. An answer line by line may have a limit without bounds.
+            let page = limit.unwrap_or(1).min(limits::LOG_PAGE_RECORDS_MAX);
+            let share = page.div_ceil(1 + asked.len() + removed.len());
+            own_rows.map(|search| OwnRows::begin(search, share))
         });
         let other =
             |part: Option<_>| part.map_or(NodeRows::None, |part| NodeRows::Other(Box::new(part)));
