@@ -19,8 +19,8 @@ pub struct NodeFromStore {
     pub until: Option<Timestamp>,
     /// Whether nothing is missing: the node was removed, its log was ended by a stop, and all of it could be read that was asked for.
     pub complete: bool,
-    /// Where records up to then are missing, or may be: segments whose copies are damaged or gone, and hours of which nothing is in the store
-    /// although they have a key. At most eight of each look; absent if none.
+    /// Where records up to then are missing, or may be: segments whose copies are damaged or gone, and hours with a key and
+    /// nothing in the store. At most eight of each look; absent if none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(nullable = false)]
     pub gaps: Vec<String>,
