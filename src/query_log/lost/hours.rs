@@ -51,8 +51,8 @@ impl LostHours {
                 && since.is_none_or(|since| since < hour.end())
                 && until.is_none_or(|until| hour.start() < until)
         };
-        let without_copies = log.hours_without_copies().into_iter().filter(|hour| is_wanted(*hour));
-        let without_copies = without_copies.collect();
+        let without_copies = log.hours_without_copies().into_iter();
+        let without_copies = without_copies.filter(|hour| is_wanted(*hour)).collect();
         let dates = log.keyring.dates();
         let (mut wanted, mut outcomes, mut damaged) =
             (Vec::new(), BTreeMap::new(), BTreeSet::new());

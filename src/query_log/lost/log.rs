@@ -106,8 +106,8 @@ impl LostLog {
         }
     }
 
-    /// Hours before the last copied one that have a key and no object, and have not expired. Either nothing was recorded, and the key served the audit log only, or
-    /// the copies are lost, or were never made: new frames are copied before older sealed hours.
+    /// Hours before the last copied one that have a key and no object, and have not expired. Either nothing was recorded, and the key served
+    /// the audit log only, or the copies are lost, or were never made: new frames are copied before older sealed hours.
     pub(super) fn hours_without_copies(&self) -> Vec<Hour> {
         let Some((last, _)) = self.hours.last_key_value() else { return Vec::new() };
         let mut hours: Vec<_> = self.keyring.hours().range(..last).copied().collect();

@@ -13,7 +13,7 @@
 //!   for the next question. They go after ten minutes, with their key, when the server stops, and when it starts.
 //! - The keys stay in the keyring of the node's hours. Once an hour's key is destroyed, what was fetched of it opens nothing.
 //! - An object that is gone or damaged is counted as a damaged place, and its segment is named. If all objects of a segment are gone, nothing
-//!   tells that there was one, unless it was the only one of an hour that has a key. Of an hour that has expired nothing is missed.
+//!   tells that there was one, unless its hour has a key and no other segment. Of an hour that has expired nothing is missed.
 //! - The object `<node>/stopped` names the last segment of a log that a stop has copied completely. Only such a log counts as whole: an hour
 //!   that has its end may have ended by the hour, and the process may have crashed later.
 //! - Rows expire by the clock of this machine (`hour_clock`): eras of the other machine's clock mean nothing here.

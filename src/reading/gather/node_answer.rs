@@ -40,8 +40,8 @@ pub(super) trait Resumable {
 }
 
 /// An answer of another node. One that breaks off is continued: the node may have been restarted. This node reads none of it while it waits
-/// for a third one, or reads its own log. The other one allows that for [`CLUSTER_UNREAD_PATIENCE`](crate::limits::CLUSTER_UNREAD_PATIENCE): to continue an answer,
-/// a node may have to read its window anew.
+/// for a third one, or reads its own log. The other one allows that for
+/// [`CLUSTER_UNREAD_PATIENCE`](crate::limits::CLUSTER_UNREAD_PATIENCE): to continue an answer, a node may have to read its window anew.
 pub(super) struct NodeAnswer<C> {
     asked: AskedNode,
     call: C,
