@@ -375,8 +375,9 @@ pub const REGISTRY_QUEUE_CHANGES_MAX: usize = 8_192;
 /// Changes in one durable commit of the registry store.
 pub const REGISTRY_COMMIT_CHANGES_MAX: usize = 512;
 /// How long a request waits until its change of the registry is durable and recorded: until the commits before it and its own
-/// are done. Afterwards it is refused, and the change may still be made.
-pub const REGISTRY_CHANGE_PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 3 } else { 8 });
+/// are done. Afterwards it is refused, and the change may still be made. In tests it is longer than what a slow machine needs without
+/// optimisation.
+pub const REGISTRY_CHANGE_PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 20 } else { 8 });
 /// The same for an import or the upkeep, for which no request waits.
 pub const REGISTRY_UPKEEP_PATIENCE: Duration = Duration::from_secs(3600);
 /// Pause after a failed write before the registry store is reopened. It doubles after each failure, up to

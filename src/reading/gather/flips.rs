@@ -56,8 +56,7 @@ impl GatheredFlips {
         let FlipQuery { since, until, .. } = self.query;
         let window = FlipWindow { since, until, after: None };
         // Of each node, copies may have to be read.
-        let share = limits::LOG_FLIPS_PARTS_BYTES_MAX / (asked.len() + removed.len());
-        let bytes = share.max(limits::LOG_FLIPS_PARTS_BYTES_MIN);
+        let bytes = bytes_of_each(asked.len() + removed.len());
         let call = || FlipsCall::new(window.clone(), self.case.clone(), bytes);
         let mut members: Vec<_> =
             asked.iter().map(|asked| NodePart::asked(asked.clone(), call())).collect();
@@ -97,6 +96,11 @@ impl GatheredFlips {
         }
         Ok(report)
     }
+}
+
+/// How much memory the copies of each of so many nodes may take, if all are read at once.
+pub(super) fn bytes_of_each(nodes: usize) -> usize {
+    (limits::LOG_FLIPS_PARTS_BYTES_MAX / nodes).max(limits::LOG_FLIPS_PARTS_BYTES_MIN)
 }
 
 /// The parts of one node, ascending by handle. It waits for the next one.

@@ -30,6 +30,7 @@ mod node_flips;
 mod node_log;
 mod node_part;
 mod node_search;
+mod own_rows;
 mod part_rows;
 mod reports;
 mod search;

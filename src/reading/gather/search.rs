@@ -1,9 +1,6 @@
 //! [`GatheredSearch`]: a search in the logs of all nodes.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    thread,
-};
+use std::{collections::BTreeMap, thread};
 
 use futures_util::future::join_all;
 use tokio::runtime::Handle;
@@ -13,6 +10,7 @@ use super::{
     lost_part::{LostNode, LostPart},
     merge::{Bounds, ChangeKeys, Item, Merge, Part, Recent, behind},
     node_search::{NodeSearch, SearchCall},
+    own_rows::OwnRows,
 };
 use crate::{
     api::{ClusterPlace, FoundRow, Paging, SearchRequest},
@@ -20,8 +18,7 @@ use crate::{
     cluster::Others,
     limits,
     query_log::{
-        Cursor, Filter, Kind, LogReader, LogRow, LostLog, LostRows, Order, ReadError, Search,
-        SearchOutcome,
+        Cursor, Filter, Kind, LogReader, LogRow, LostLog, LostRows, Order, Search, SearchOutcome,
     },
     reading::{call::Stop, outcome::Outcome, records::ReadingError},
     registry::NodeId,
@@ -61,33 +58,10 @@ struct SearchPart {
 }
 
 enum NodeRows {
-    Own(Box<OwnRows>),
+    Own(Box<OwnRows<Search>>),
     Other(Box<NodeSearch>),
     /// It is not asked.
     None,
-}
-
-/// The rows of this node's own log.
-struct OwnRows {
-    /// The first rows, until they are given.
-    first: VecDeque<Result<(Cursor, LogRow), ReadError>>,
-    search: Search,
-}
-
-impl OwnRows {
-    /// Reads this many rows: the merge then waits for the first rows of the others, which read meanwhile.
-    fn begin(mut search: Search, rows: usize) -> Box<Self> {
-        let mut first = VecDeque::new();
-        while first.len() < rows && first.back().is_none_or(Result::is_ok) {
-            let Some(row) = search.next() else { break };
-            first.push_back(row);
-        }
-        Box::new(Self { first, search })
-    }
-
-    fn next(&mut self) -> Option<Result<(Cursor, LogRow), ReadError>> {
-        self.first.pop_front().or_else(|| self.search.next())
-    }
 }
 
 impl Part<(Cursor, LogRow)> for SearchPart {
@@ -134,7 +108,7 @@ impl GatheredSearch {
         let mut from_store = Vec::new();
         for part in self.running.iter().flat_map(Merge::parts) {
             passed_over += match &part.rows {
-                NodeRows::Own(rows) => rows.search.outcome(),
+                NodeRows::Own(rows) => rows.search().outcome(),
                 NodeRows::Other(search) => {
                     missing.extend(search.missing());
                     from_store.extend(search.in_store());
@@ -240,10 +214,8 @@ impl GatheredSearch {
         let (begun, runtime) = (join_all(begun), &self.runtime);
         let own_rows = thread::scope(|scope| {
             scope.spawn(move || runtime.block_on(begun));
-            // Its share of a page. An answer line by line may have a limit without bounds.
-            let page = limit.unwrap_or(1).min(limits::LOG_PAGE_RECORDS_MAX);
-            let share = page.div_ceil(1 + asked.len() + removed.len());
-            own_rows.map(|search| OwnRows::begin(search, share))
+            let nodes = 1 + asked.len() + removed.len();
+            own_rows.map(|search| Box::new(OwnRows::begin(search, limit, nodes)))
         });
         let other =
             |part: Option<_>| part.map_or(NodeRows::None, |part| NodeRows::Other(Box::new(part)));

@@ -15,6 +15,7 @@ use crate::{
     api::FlipPart,
     clock::{Clock as _, Timestamp},
     ids::{ChangeId, ChangeIds, RequestId},
+    limits,
     query_log::{
         Filter, Flip, FlipQuery, FlipWindow, FlipsRead, LogRow, Order, QueryLog, Record,
         SearchOutcome,
@@ -22,7 +23,7 @@ use crate::{
         tests::support::{Bench, put, rows},
     },
     reading::gather::{
-        flips::{Counting, Parts},
+        flips::{Counting, Parts, bytes_of_each},
         node_answer::Resumable as _,
         node_flips::FlipsCall,
     },
@@ -284,4 +285,13 @@ fn a_sum_over_the_logs_and_an_order_by_time_are_wrong() {
         by_time += usize::from(model(&all, &query).0 != flips);
     }
     assert!(by_time > 5 && by_log > 5, "{by_time} {by_log}");
+}
+
+#[test]
+fn the_copies_of_all_nodes_share_the_memory_and_each_has_enough_to_go_on() {
+    let (most, least) = (limits::LOG_FLIPS_PARTS_BYTES_MAX, limits::LOG_FLIPS_PARTS_BYTES_MIN);
+    for nodes in 1..=most / least {
+        assert!(bytes_of_each(nodes) * nodes <= most, "{nodes} nodes");
+    }
+    assert!((1..=100).all(|nodes| least <= bytes_of_each(nodes)));
 }
