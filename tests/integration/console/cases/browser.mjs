@@ -164,7 +164,8 @@ export async function view(page, label) {
   const link = page.getByRole("navigation", { name: "Views" }).getByRole("link", { name: label, exact: true });
   if ((await link.getAttribute("aria-current")) !== "page") await link.click();
   await page.locator('nav a[aria-current="page"]', { hasText: label }).waitFor();
-  await page.getByRole("heading", { level: 1 }).waitFor();
+  // The former view stays until the code of this one is loaded.
+  await page.getByRole("heading", { level: 1, name: label }).waitFor();
 }
 
 /** Asks why a handle is as it is, on the start page. */
