@@ -20,17 +20,18 @@ pub enum NodeLogError {
     Missing(String),
 }
 
-/// The log of this node, or of another node of the same cluster.
-pub trait NodeLog {
+/// The log of this node, or of another node of the same cluster. All are read at the same time, each on a thread of its own.
+pub trait NodeLog: Sync {
     /// The node's name; empty on a machine that belongs to no cluster.
     fn node(&self) -> &str;
 
-    /// The rows that match any of `filters`, in the order in which the node recorded them. They end early once `is_over`.
+    /// The rows that match any of `filters`, in the order in which the node recorded them. They end early once `is_over`. Waits until the first
+    /// of them is found.
     fn rows(&self, filters: Vec<Filter>, is_over: &IsOver) -> Box<dyn NodeRows>;
 }
 
 /// Rows of one node.
-pub trait NodeRows: Iterator<Item = Result<LogRow, NodeLogError>> {
+pub trait NodeRows: Iterator<Item = Result<LogRow, NodeLogError>> + Send {
     /// What could not be read so far.
     fn outcome(&self) -> SearchOutcome;
 

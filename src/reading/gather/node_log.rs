@@ -1,6 +1,6 @@
 //! [`OtherLog`]: the log of another node, as a timeline reads it.
 
-use std::cell::RefCell;
+use std::sync::OnceLock;
 
 use futures_util::future::join_all;
 use tokio::runtime::Handle;
@@ -23,7 +23,7 @@ pub(in crate::reading) struct OtherLog {
     asked: AskedNode,
     case: Option<String>,
     /// Why the node is gone, once it is: then a timeline reads its copies to the end.
-    gone: RefCell<Option<String>>,
+    gone: OnceLock<String>,
 }
 
 /// The log of a node that was removed.
@@ -41,7 +41,7 @@ impl OtherLog {
         stop: &Stop,
     ) -> Vec<Box<dyn NodeLog>> {
         let log = |asked| -> Box<dyn NodeLog> {
-            Box::new(Self { asked, case: case.map(str::to_owned), gone: RefCell::default() })
+            Box::new(Self { asked, case: case.map(str::to_owned), gone: OnceLock::new() })
         };
         let removed = |node: LostNode| -> Box<dyn NodeLog> {
             Box::new(RemovedLog { node, stop: stop.clone() })
@@ -66,19 +66,19 @@ impl NodeLog for OtherLog {
     }
 
     fn rows(&self, filters: Vec<Filter>, _: &IsOver) -> Box<dyn NodeRows> {
-        let gone = self.gone.borrow().clone();
         let search = |filter: &Filter| {
             let (asked, request) = (self.asked.clone(), self.request(filter));
             let mut search = NodeSearch::asked(asked, SearchCall::new(request, filter.clone()));
-            gone.iter().for_each(|why| search.take_for_gone(why));
+            self.gone.get().into_iter().for_each(|why| search.take_for_gone(why));
             search
         };
         let mut searches: Vec<_> = filters.iter().map(search).collect();
         let begun = searches.iter_mut().map(NodeSearch::begin);
         self.asked.wait(join_all(begun));
         let rows = OtherRows::new(searches.into_iter());
-        let mut parts = rows.parts.iter();
-        *self.gone.borrow_mut() = parts.find_map(|part| part.rows.gone().map(str::to_owned));
+        if let Some(why) = rows.parts.iter().find_map(|part| part.rows.gone()) {
+            self.gone.get_or_init(|| why.to_owned());
+        }
         Box::new(rows)
     }
 }

@@ -1,7 +1,10 @@
 //! Random histories over three nodes whose clocks differ and that apply changes late: one history comes of them, in which each answer
 //! is what was true.
 
-use std::{ops::Range, sync::Arc};
+use std::{
+    ops::Range,
+    sync::{Arc, Condvar, Mutex},
+};
 
 use proptest::{prelude::*, strategy::ValueTree as _, test_runner::TestRunner};
 
@@ -537,6 +540,43 @@ fn a_node_that_does_not_answer_is_named_and_so_is_one_that_breaks_off() {
     let sentence = told(&logs(Some(0)), &unknown).1.sentence;
     assert!(sentence.ends_with("the nodes that answered have nothing about it"), "{sentence}");
     assert!(told(&logs(None), &each_lookup()).1.missing.is_empty());
+}
+
+/// A log that gives no rows before all nodes are asked for theirs.
+struct Waiting {
+    log: Written,
+    asked: Arc<(Mutex<usize>, Condvar)>,
+}
+
+impl NodeLog for Waiting {
+    fn node(&self) -> &str {
+        &self.log.node
+    }
+
+    fn rows(&self, filters: Vec<Filter>, is_over: &IsOver) -> Box<dyn NodeRows> {
+        let (asked, more) = &*self.asked;
+        let mut asked = asked.lock().unwrap();
+        *asked += 1;
+        more.notify_all();
+        let all = asked.next_multiple_of(NODES);
+        let (others, patience) = (|asked: &mut usize| *asked < all, Duration::from_secs(30));
+        let waited = more.wait_timeout_while(asked, patience, others).unwrap().1;
+        assert!(!waited.timed_out(), "the others are asked meanwhile");
+        self.log.rows(filters, is_over)
+    }
+}
+
+#[test]
+fn all_nodes_read_their_logs_at_the_same_time() {
+    let asked = Arc::<(Mutex<usize>, Condvar)>::default();
+    let waiting = |(node, of): (usize, &Node)| -> Box<dyn NodeLog> {
+        let log = Written { node: name(node), rows: of.log.clone(), breaks_at: None };
+        Box::new(Waiting { log, asked: Arc::clone(&asked) })
+    };
+    let logs: Vec<_> = story().nodes.iter().enumerate().map(waiting).collect();
+    let (entries, summary) = told(&logs, &each_lookup());
+    assert_eq!((entries, summary), told(&story().logs(), &each_lookup()));
+    assert_eq!(*asked.0.lock().unwrap(), 2 * NODES, "for the changes, and for all rows");
 }
 
 #[test]
