@@ -1,60 +1,38 @@
 //! The outermost layer of both listeners.
 //!
-//! It limits the connections, determines the client's address and assigns request ids. It refuses requests that are no valid HTTP,
-//! are for another host, or would be answered too late. It dispatches the most frequent calls without the router, answers a panic
-//! with a problem, and counts every answer.
-//!
-//! What hyper does not refuse by itself could be read otherwise by a proxy in front: then one of the two would see a request where
-//! the other sees a body (request smuggling). Such a request is refused, and its connection is closed. A request with both
-//! `Content-Length` and `Transfer-Encoding` is read as chunked, and hyper closes the connection after it (RFC 9112 section 6.3).
+//! It limits the connections, determines the client's address and assigns request ids. [`Service`] refuses requests that are no valid
+//! HTTP, are for another host, or would be answered too late, and dispatches the most frequent calls without the router.
+//! [`Answering`] answers a panic with a problem, and counts every answer.
 
 use std::{
     convert::Infallible,
-    future::{Future, Ready, ready},
+    future::{Ready, ready},
     io,
     net::{IpAddr, SocketAddr},
     panic::AssertUnwindSafe,
-    pin::Pin,
     sync::Arc,
     task::{Context, Poll},
     time::Instant,
 };
 
 use axum::{
-    Router,
-    body::{Body, HttpBody as _},
     extract::FromRequestParts,
-    http::{
-        HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version, header, request::Parts,
-    },
-    response::{IntoResponse, Response},
+    http::{Request, Version, request::Parts},
+    response::Response,
 };
-use futures_util::{
-    FutureExt as _, TryFutureExt as _,
-    future::{BoxFuture, CatchUnwind, Either, UnwrapOrElse},
-};
+use futures_util::FutureExt as _;
 use tokio::sync::Semaphore;
-use tower::util::Oneshot;
 
 use super::{
-    body,
-    calls::Call,
+    answering::Answering,
     connection::{
         admission::{Admission, TooManyConnections},
-        open::{Open, ToNode, UnderWay},
-        pieces::Pieces,
+        open::Open,
     },
-    fence::FencedCalls,
-    host::{self, Hosts},
-    overload::{Load, Overload},
     problem::{Code, Problem},
-    proxies::Proxies,
-    traffic::Traffic,
+    service::Service,
 };
-use crate::{dispatch::Caller, ids::RequestId, limits};
-
-/// The header that carries the request id.
-pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+use crate::{dispatch::Caller, ids::RequestId};
 
 impl<S: Sync> FromRequestParts<S> for Caller {
     type Rejection = Problem;
@@ -63,34 +41,6 @@ impl<S: Sync> FromRequestParts<S> for Caller {
         let caller = parts.extensions.get::<Self>().copied();
         caller.ok_or_else(|| Problem::new(Code::Internal, "the request has no caller"))
     }
-}
-
-/// Answers the single lookup, the most frequent call, without the router.
-pub trait Shortcut: Send + Sync {
-    /// Whether the shortcut answers this request.
-    fn matches(&self, method: &Method, uri: &Uri) -> bool;
-
-    /// Answers a request that matches. Ignores its body, if any.
-    fn answer(self: Arc<Self>, head: Parts, caller: Caller) -> BoxFuture<'static, Response>;
-}
-
-/// The service of one listener.
-#[derive(Clone)]
-pub struct Service {
-    /// The routes of all calls.
-    pub routes: Router,
-    /// Answers some of the calls without the router.
-    pub shortcut: Option<Arc<dyn Shortcut>>,
-    /// The proxies that are believed about the client's address.
-    pub proxies: Proxies,
-    /// The hosts that the listener answers for; any if none.
-    pub hosts: Option<Hosts>,
-    /// Sheds lookups that would be answered too late.
-    pub overload: Option<Overload>,
-    /// Lets calls wait until the registry has every change. None on a machine that shares its directory with no other.
-    pub fence: Option<Arc<FencedCalls>>,
-    /// The listener's counts.
-    pub traffic: Arc<Traffic>,
 }
 
 /// Makes a [`Connection`] for each connection of a listener, and limits their number.
@@ -207,213 +157,23 @@ where
     }
 }
 
-impl Service {
-    /// Refuses a request that is no valid HTTP, or for another host.
-    fn check<B>(&self, request: &Request<B>) -> Result<(), Problem> {
-        let (uri, headers) = (request.uri(), request.headers());
-        check_coding(headers)?;
-        if *request.method() == Method::CONNECT {
-            return Err(Problem::new(
-                Code::RequestInvalid,
-                "this server is no proxy; send no `CONNECT`",
-            ));
-        }
-        host::check(request.version(), uri, headers)?;
-        self.hosts.as_ref().map_or(Ok(()), |hosts| hosts.check(uri, headers))
-    }
-
-    fn call<B>(&self, request: &Request<B>) -> Call {
-        self.traffic.calls().find(request.method(), request.uri().path())
-    }
-
-    fn shed(&self, load: Load, caller: &Caller) -> Option<Problem> {
-        self.overload.as_ref()?.shed(load, caller)
-    }
-
-    /// The call that a request is, and its answer.
-    fn answer<B>(&self, request: Request<B>, caller: Caller) -> (Call, Closing, Answer)
-    where
-        B: axum::body::HttpBody<Data = bytes::Bytes> + Send + 'static,
-        B::Error: Into<axum::BoxError>,
-    {
-        let closing = Closing::of(request.version());
-        if let Err(problem) = self.check(&request) {
-            let refused = ready(problem.into_response()).boxed();
-            return (self.call(&request), closing, Either::Left(refused));
-        }
-        if let Some(shortcut) = &self.shortcut
-            && shortcut.matches(request.method(), request.uri())
-        {
-            let answer = match (self.shed(Load::Single, &caller), &self.fence) {
-                (Some(problem), _) => refuse(problem, request),
-                (None, None) => Arc::clone(shortcut).answer(request.into_parts().0, caller),
-                (None, Some(fence)) => {
-                    let shortcut = Arc::clone(shortcut);
-                    let answer =
-                        move |request: Request<B>| shortcut.answer(request.into_parts().0, caller);
-                    fence.pass(request, caller, true, answer, refuse)
-                }
-            };
-            return (self.traffic.calls().lookup(), Closing::Never, Either::Left(answer));
-        }
-        let call = self.call(&request);
-        let is_awaited = request.headers().contains_key(header::EXPECT);
-        let closing = if is_awaited { closing } else { Closing::Never };
-        let load = self.load(call);
-        if let Some(problem) = load.and_then(|load| self.shed(load, &caller)) {
-            return (call, closing, Either::Left(refuse(problem, request)));
-        }
-        let routes = self.routes.clone();
-        let answer = move |request: Request<B>| {
-            let mut request = request.map(Body::new);
-            request.extensions_mut().insert(caller);
-            tower::ServiceExt::oneshot(routes, request).unwrap_or_else(NEVER)
-        };
-        let fence = self.fence.as_ref().filter(|_| self.traffic.calls().is_fenced(call));
-        let answer = match fence {
-            None => Either::Right(answer(request)),
-            Some(fence) => {
-                let answer = move |request| answer(request).boxed();
-                Either::Left(fence.pass(request, caller, load.is_some(), answer, refuse))
-            }
-        };
-        (call, closing, answer)
-    }
-
-    /// What a call costs, if it may be shed.
-    fn load(&self, call: Call) -> Option<Load> {
-        let calls = self.traffic.calls();
-        let loads = [(calls.lookup(), Load::Single), (calls.batch(), Load::Batch)];
-        loads.into_iter().find(|(of, _)| *of == call).map(|(_, load)| load)
-    }
-}
-
-/// Refuses transfer codings other than `chunked`. hyper takes the last one only.
-fn check_coding(headers: &HeaderMap) -> Result<(), Problem> {
-    let mut lines = headers.get_all(header::TRANSFER_ENCODING).iter();
-    let is_supported = match (lines.next(), lines.next()) {
-        (None, _) => true,
-        (Some(line), None) => line.as_bytes().eq_ignore_ascii_case(b"chunked"),
-        (Some(_), Some(_)) => false,
-    };
-    let detail = "send `Transfer-Encoding: chunked` once, or `Content-Length`";
-    is_supported.then_some(()).ok_or_else(|| Problem::new(Code::TransferCodingUnsupported, detail))
-}
-
-/// Answers `problem` once the body has been read, so that the connection can serve the next request.
-fn refuse<B>(problem: Problem, request: Request<B>) -> BoxFuture<'static, Response>
-where
-    B: axum::body::HttpBody<Data = bytes::Bytes> + Send + 'static,
-    B::Error: Into<axum::BoxError>,
-{
-    let (head, body) = request.into_parts();
-    let body = Body::new(body);
-    let refuse = async move {
-        body::discard(&head.headers, body).await;
-        problem.into_response()
-    };
-    refuse.boxed()
-}
-
-/// The answer of the shortcut, or of the routes.
-type Answer = Either<
-    BoxFuture<'static, Response>,
-    UnwrapOrElse<Oneshot<Router, Request<Body>>, fn(Infallible) -> Response>,
->;
-
-/// The router cannot fail.
-const NEVER: fn(Infallible) -> Response = |never| match never {};
-
-/// Whether an answer says that the connection closes.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Closing {
-    Never,
-    /// If it is a refusal, because the body was not read.
-    IfRefused,
-}
-
-impl Closing {
-    /// Of a request whose body is not read if it is refused. HTTP/2 resets the stream instead.
-    fn of(version: Version) -> Self {
-        if version < Version::HTTP_2 { Self::IfRefused } else { Self::Never }
-    }
-}
-
-/// The future of the final answer: replaces a panic with a problem, adds the request id, and counts the answer. Dropped
-/// before, because the client left, it counts nothing.
-pub struct Answering {
-    answer: CatchUnwind<AssertUnwindSafe<Answer>>,
-    caller: Caller,
-    call: Call,
-    closing: Closing,
-    is_http2: bool,
-    service: Arc<Service>,
-    under_way: Option<UnderWay>,
-}
-
-impl Answering {
-    /// Whether the body is sent piece by piece, and watched until the client has taken it. A short body is copied at once: over
-    /// HTTP/1.1 the kernel takes it. Over HTTP/2 its client may refuse it for ever, which costs less to bound for the answers of
-    /// lookups together ([`limits::HTTP2_ANSWER_TIMEOUT`]).
-    fn is_in_pieces(&self, body: &Body) -> bool {
-        let is_watched = self.is_http2 && self.call != self.service.traffic.calls().lookup();
-        let bytes_max = if is_watched { 0 } else { limits::ANSWER_PIECE_BYTES as u64 };
-        body.size_hint().exact().is_none_or(|bytes| bytes > bytes_max)
-    }
-}
-
-impl Future for Answering {
-    type Output = Result<Response, Infallible>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let ended = std::task::ready!(Pin::new(&mut self.answer).poll(cx));
-        let response = match ended {
-            Ok(response) => response,
-            // The panic hook has logged the location. The panic's message may be personal data and is dropped.
-            Err(_) => Problem::new(Code::Internal, "the service failed to process this request")
-                .into_response(),
-        };
-        let Caller { arrived, .. } = self.caller;
-        let mut response = self.service.traffic.answered(self.call, arrived, response);
-        // Nodes ask each other over HTTP/1.1.
-        let to_node = response.extensions_mut().remove::<ToNode>().filter(|_| !self.is_http2);
-        let is_to_node = to_node.is_some();
-        if let Some((under_way, to_node)) = self.under_way.as_ref().zip(to_node) {
-            under_way.goes_to_node(to_node);
-        }
-        if self.is_in_pieces(response.body()) {
-            let under_way = self.under_way.take();
-            response = response.map(|body| Body::new(Pieces::of(body, under_way)));
-        }
-        if let Ok(id) = HeaderValue::from_bytes(&self.caller.request.text()) {
-            response.headers_mut().insert(REQUEST_ID, id);
-        }
-        let is_refused = response.status().is_client_error() || response.status().is_server_error();
-        if is_to_node || (is_refused && self.closing == Closing::IfRefused) {
-            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-        }
-        tracing::trace!(
-            request = %self.caller.request,
-            status = response.status().as_u16(),
-            elapsed_us = arrived.elapsed().as_micros(),
-            "answered"
-        );
-        Poll::Ready(Ok(response))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::{Arc, Mutex};
 
-    use axum::{http::StatusCode, routing::get};
+    use axum::{
+        Router,
+        body::{Body, HttpBody as _},
+        http::{HeaderName, StatusCode, header},
+        routing::get,
+    };
     use http_body_util::BodyExt as _;
     use tower::Service as _;
     use tracing::{Event, Subscriber};
     use tracing_subscriber::{Layer, layer::Context, layer::SubscriberExt as _};
 
     use super::*;
-    use crate::http::traffic::Answered;
+    use crate::http::{answering::REQUEST_ID, proxies::Proxies, traffic::Answered};
 
     /// Collects log events as text.
     #[derive(Clone, Default)]

@@ -11,7 +11,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::{
     connection::{admission::Admission, guard::Guarded, proxy_protocol::ProxyProtocol},
-    edge::{Edge, Service},
+    edge::Edge,
+    service::Service,
     tls::{self, Tls},
 };
 use crate::{limits, shutdown::Shutdown};

@@ -3,6 +3,7 @@
 //! Two listeners have routes of their own: [`phone`] for devices, [`operator`] for operators of the service. Every answer
 //! has an `X-Request-Id`, and every refusal an RFC 9457 body. An error quotes plain words only: see [`api::words`](crate::api::words).
 
+pub mod answering;
 mod assets;
 pub mod auth;
 pub mod body;
@@ -24,6 +25,7 @@ pub mod phone;
 pub mod problem;
 pub mod proxies;
 mod query;
+pub mod service;
 pub mod tls;
 pub mod traffic;
 mod waiting_bodies;

@@ -10,11 +10,11 @@ use crate::{
     doctor::{Connections, Deployment},
     http::{
         self,
-        edge::Service,
         host::Hosts,
         operator::{Gate, MetricsOpen, OperatorState, Reads},
         phone::PhoneState,
         proxies::Proxies,
+        service::Service,
         tls::Tls,
     },
     reading::Records,

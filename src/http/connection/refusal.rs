@@ -10,8 +10,8 @@ use axum::response::IntoResponse as _;
 use crate::{
     files::size::in_units,
     http::{
+        answering::REQUEST_ID,
         calls::Call,
-        edge::REQUEST_ID,
         problem::{Code, Problem},
         traffic::Traffic,
     },

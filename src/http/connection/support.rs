@@ -5,9 +5,10 @@ use tower::Service as _;
 
 use super::admission::Admission;
 use crate::http::{
-    edge::{Connection, Edge, Service},
+    edge::{Connection, Edge},
     operator,
     proxies::Proxies,
+    service::Service,
 };
 
 /// A connection of a listener without routes.

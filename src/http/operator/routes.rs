@@ -29,7 +29,6 @@ use crate::{
     doctor::Deployment,
     http::{
         docs,
-        edge::Service,
         fallbacks::{Paths, with_fallbacks},
         fence::FencedCalls,
         health,
@@ -37,6 +36,7 @@ use crate::{
         openapi::{self, Description},
         phone,
         proxies::Proxies,
+        service::Service,
         traffic::Traffic,
     },
     import_jobs::ImportJobs,

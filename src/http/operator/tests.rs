@@ -33,9 +33,9 @@ use crate::{
     handle::Handle,
     http::{
         connection::admission::Admission,
-        edge::Service,
         listen::{Listener, bind},
         proxies::Proxies,
+        service::Service,
     },
     limits,
     operators::{self, NewOperator, Operators, Role},

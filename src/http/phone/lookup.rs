@@ -19,9 +19,9 @@ use crate::{
     http::{
         auth::{Holder, bearer, token_invalid},
         body,
-        edge::Shortcut,
         problem::{Code, Problem},
         query,
+        service::Shortcut,
     },
     limits,
     registry::Asker,

@@ -18,13 +18,13 @@ use utoipa_axum::{
 
 use super::{
     docs,
-    edge::{Service, Shortcut},
     fallbacks::{Paths, with_fallbacks},
     fence::FencedCalls,
     health,
     openapi::{self, Description},
     overload::Overload,
     proxies::Proxies,
+    service::{Service, Shortcut},
     traffic::Traffic,
 };
 use crate::{
