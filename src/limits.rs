@@ -216,9 +216,12 @@ pub const AUTHORITY_FENCE_PAUSE: Duration = Duration::from_millis(750);
 /// Rows of a sealed segment that a search sorts in memory at once, about 60 bytes each with their clients. In the order of
 /// time, a search reads the segment once for each such number of matching rows.
 pub const LOG_SEARCH_ROWS_MAX: usize = if cfg!(test) { 64 } else { 262_144 };
-/// The same at a node that searches the logs of all nodes, whose rows take memory, too. It reads a segment four times as often, and its
-/// client takes the rows of other nodes between its own.
+/// The same for a search over the logs of several nodes, whose rows take memory, too: in this node's own log and in copies of others. It
+/// reads a segment four times as often.
 pub const LOG_SEARCH_ROWS_SPARING: usize = if cfg!(test) { 32 } else { 65_536 };
+/// How long a node that searches the logs of all nodes reads its own rows of a page ahead, once it has found the first one. If they are rare, the
+/// page may need no more of them.
+pub const LOG_SEARCH_OWN_AHEAD: Duration = Duration::from_millis(500);
 /// Rows that a search reads first from each segment of an hour that it opens ahead. Most searches need no more.
 pub const LOG_SEARCH_ROWS_FIRST: usize = if cfg!(test) { 16 } else { 4_096 };
 /// Threads that open hours ahead for all searches, at the lowest priority. Each needs about 20 MiB, and with the searching
@@ -230,9 +233,9 @@ pub const LOG_SEARCH_HOURS_AHEAD: usize = 2;
 /// this is too little, the count covers fewer handles at once and reads the log again for the others.
 pub const LOG_FLIPS_BYTES_MAX: usize = if cfg!(test) { 8 * 1024 } else { 6 * 1024 * 1024 };
 /// The same for a node of a cluster, which keeps more of each handle, for the node that counts: 170 bytes for most. At the node that counts,
-/// the other nodes share as much, should their copies have to be read.
+/// up to twelve other nodes share as much, should their copies have to be read.
 pub const LOG_FLIPS_PARTS_BYTES_MAX: usize = if cfg!(test) { 8 * 1024 } else { 12 * 1024 * 1024 };
-/// The least share of a node in that: with less, its hours would be read too often.
+/// The least share of a node in that, also of each one beyond twelve: with less, its hours would be read too often.
 pub const LOG_FLIPS_PARTS_BYTES_MIN: usize = if cfg!(test) { 1024 } else { 1024 * 1024 };
 /// Changes and runs of lookups of one handle that a node of a cluster hands over to the node that counts flips. Each takes at most
 /// 140 bytes of JSON. If there are more, it joins runs over longer pauses. A handle whose route changed too often for that is cut.

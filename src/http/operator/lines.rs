@@ -29,9 +29,9 @@ use crate::{
     reading::{self, Given, Outcome, Reading, Stop},
 };
 
-/// Bytes of lines that are sent at once, at first: about three records. Each chunk is twice as large as the one before. A page over all
-/// nodes then has the first rows of this one while this one reads on, and often needs no more of them.
-const CHUNK_BYTES_FIRST: usize = 1024;
+/// Bytes of lines that are sent at once, at first: one line. Each chunk may be four times as large as the one before. A page over all nodes
+/// then has the first rows of this one while this one reads on, and often needs no more of them.
+const CHUNK_BYTES_FIRST: usize = 1;
 /// Bytes of lines that are sent at once at most.
 const CHUNK_BYTES_MAX: usize = 64 * 1024;
 /// Chunks read ahead of a slow client; then the reading waits.
@@ -105,7 +105,7 @@ impl Writer {
     }
 
     fn send(&mut self) -> bool {
-        self.chunk_bytes = CHUNK_BYTES_MAX.min(self.chunk_bytes * 2);
+        self.chunk_bytes = CHUNK_BYTES_MAX.min(self.chunk_bytes * 4);
         let next = Vec::with_capacity(self.chunk_bytes + 1024);
         let bytes = std::mem::replace(&mut self.chunk, next);
         let lines = std::mem::take(&mut self.lines);

@@ -129,13 +129,6 @@ impl FetchedHour {
                 unreadable += u64::from(damaged.insert(before));
             }
         }
-        for segment in damaged.iter().map(ToString::to_string) {
-            tracing::warn!(
-                node,
-                segment,
-                "a copy of a lost node's log is damaged, or not all of it is in the store"
-            );
-        }
         fetch.clear()?;
         let (reader, is_outdated) = (open()?, fetch.gone.get());
         Ok(Self { reader, damaged, unreadable, is_finished, is_outdated, _directory: directory })

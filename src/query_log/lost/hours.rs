@@ -93,7 +93,16 @@ impl LostHours {
         }
         let (damaged, unreadable_segments) = (fetched.damaged.len() as u64, fetched.unreadable);
         self.outcomes.insert(hour, SearchOutcome { damaged, unreadable_segments });
-        self.damaged.extend(&fetched.damaged);
+        for segment in &fetched.damaged {
+            // Once for a question, although it may fetch an hour more than once.
+            if self.damaged.insert(*segment) {
+                tracing::warn!(
+                    node = log.node,
+                    %segment,
+                    "a copy of a lost node's log is damaged, or not all of it is in the store"
+                );
+            }
+        }
         Ok(Some(fetched))
     }
 

@@ -121,7 +121,7 @@ impl LostLog {
         self.shared.clock.latest().plus(limits::CLOCK_AGREEMENT) < expiry
     }
 
-    /// Whether another node, whose clock is ahead, may have deleted the copies of an hour because it has expired.
+    /// Whether the node itself, cut off and with a clock that is ahead, may have deleted the copies of an hour because it has expired.
     pub(super) fn has_expired(&self, hour: Hour) -> bool {
         let Shared { clock, retention, .. } = &*self.shared;
         let Some(dated) = self.keyring.date_of(hour) else {

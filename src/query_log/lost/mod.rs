@@ -9,7 +9,7 @@
 //!                         open it with the node's keyring, and read it as this machine's own log is read
 //! ```
 //!
-//! - The disk holds one hour of each question that runs, and fetched hours of at most [`LOST_LOG_KEPT_BYTES`](crate::limits::LOST_LOG_KEPT_BYTES)
+//! - The disk holds one hour of each lost node for each question that runs, and fetched hours of at most [`LOST_LOG_KEPT_BYTES`](crate::limits::LOST_LOG_KEPT_BYTES)
 //!   for the next question. They go after ten minutes, with their key, when the server stops, and when it starts.
 //! - The keys stay in the keyring of the node's hours. Once an hour's key is destroyed, what was fetched of it opens nothing.
 //! - An object that is gone or damaged is counted as a damaged place, and its segment is named. If all objects of a segment are gone, nothing

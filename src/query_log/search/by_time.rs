@@ -15,7 +15,9 @@ use crate::{
 /// A running search: gives matching rows in the order of time, and era by era if trusted time jumped.
 pub struct Search {
     job: Arc<Job>,
-    spares_memory: bool,
+    /// Rows of a segment that it sorts at once.
+    rows_max: usize,
+    opens_ahead: bool,
     /// None until the caller asks for the first row.
     running: Option<(Prefetch, OpenHour)>,
     outcome: SearchOutcome,
@@ -24,7 +26,8 @@ pub struct Search {
 impl Search {
     pub(crate) fn new(job: Job) -> Self {
         let (running, outcome) = (None, SearchOutcome::default());
-        Self { job: Arc::new(job), spares_memory: false, running, outcome }
+        let rows_max = limits::LOG_SEARCH_ROWS_MAX;
+        Self { job: Arc::new(job), rows_max, opens_ahead: true, running, outcome }
     }
 
     /// Ends the search as soon as `is_over` returns true, even between two rows: with a filter that matches little the search
@@ -39,7 +42,7 @@ impl Search {
     /// holds the rows of other logs, too. Call this before asking for the first row.
     #[must_use]
     pub fn spare_memory(self) -> Self {
-        Self { spares_memory: true, ..self }
+        Self { rows_max: limits::LOG_SEARCH_ROWS_SPARING, opens_ahead: false, ..self }
     }
 
     /// What the search could not read so far.
@@ -52,18 +55,13 @@ impl Iterator for Search {
     type Item = Result<(Cursor, LogRow), ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let Self { job, spares_memory, running, outcome } = self;
+        let Self { job, rows_max, opens_ahead, running, outcome } = self;
         let (prefetch, open) = running.get_or_insert_with(|| {
-            let prefetch = Prefetch::new(Arc::clone(job), job.hours(), !*spares_memory);
+            let prefetch = Prefetch::new(Arc::clone(job), job.hours(), *opens_ahead);
             (prefetch, OpenHour::default())
         });
-        let rows_max = if *spares_memory {
-            limits::LOG_SEARCH_ROWS_SPARING
-        } else {
-            limits::LOG_SEARCH_ROWS_MAX
-        };
         loop {
-            open.refill(job, rows_max);
+            open.refill(job, *rows_max);
             *outcome += mem::take(&mut open.outcome);
             if let Some(error) = open.errors.pop_front() {
                 return Some(Err(error));

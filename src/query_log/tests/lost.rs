@@ -519,7 +519,7 @@ fn an_hour_that_expires_during_a_count_of_flips_is_no_damage() {
 }
 
 #[test]
-fn copies_that_another_node_deleted_first_because_they_expired_are_no_damage() {
+fn copies_that_their_node_deleted_first_because_they_expired_are_no_damage() {
     let (copied, log) = three_hours();
     let lost = Lost::now(&copied, log);
     let oldest = *lost.keyring.hours().first().unwrap();

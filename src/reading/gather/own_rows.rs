@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::limits;
 
-/// The rows of a search in this node's own log.
+/// The rows of a search in this node's own log. What could not be read up to the last row that was read counts, given or not.
 pub(super) struct OwnRows<S: Iterator> {
     /// The first rows, until they are given.
     first: VecDeque<S::Item>,
@@ -12,16 +12,22 @@ pub(super) struct OwnRows<S: Iterator> {
 }
 
 impl<S: Iterator<Item = Result<R, E>>, R, E> OwnRows<S> {
-    /// Reads this node's share of a page that so many `nodes` give together: the merge then waits for the first rows of the others, which
-    /// read meanwhile. Without a page it reads one row.
-    pub(super) fn begin(search: S, page: Option<usize>, nodes: usize) -> Self {
+    /// Reads this node's share of a page that so many `nodes` give together, as far as it is found while `goes_on`: the merge then waits for
+    /// the first rows of the others, which read meanwhile. One row is read in any case, and without a page no more.
+    pub(super) fn begin(
+        search: S,
+        (page, nodes): (Option<usize>, usize),
+        goes_on: impl Fn() -> bool,
+    ) -> Self {
         // An answer line by line may have a limit without bounds.
-        let page = page.unwrap_or(1).min(limits::LOG_PAGE_RECORDS_MAX);
+        let share = page.unwrap_or(1).min(limits::LOG_PAGE_RECORDS_MAX).div_ceil(nodes);
         let mut rows = Self { first: VecDeque::new(), search };
-        while rows.first.len() < page.div_ceil(nodes) && rows.first.back().is_none_or(Result::is_ok)
-        {
-            let Some(row) = rows.search.next() else { break };
+        for row in rows.search.by_ref() {
+            let is_row = row.is_ok();
             rows.first.push_back(row);
+            if !is_row || share <= rows.first.len() || !goes_on() {
+                break;
+            }
         }
         rows
     }
@@ -43,14 +49,19 @@ mod tests {
 
     use super::*;
 
-    /// How many rows of so many are read ahead. All of them are given once, in their order.
+    /// How many rows of so many are read ahead, with time for all of them. All are given once, in their order.
     fn ahead_of(rows: usize, page: Option<usize>, nodes: usize) -> usize {
+        ahead_in_time(rows, (page, nodes), usize::MAX)
+    }
+
+    /// The same with time for so many.
+    fn ahead_in_time(rows: usize, page: (Option<usize>, usize), time: usize) -> usize {
         let read = Cell::new(0);
         let search = (0..rows).map(|row| {
             read.set(row + 1);
             if row == 700 { Err(row) } else { Ok(row) }
         });
-        let mut own = OwnRows::begin(search, page, nodes);
+        let mut own = OwnRows::begin(search, page, || read.get() < time);
         let ahead = read.get();
         for row in 0..rows {
             assert_eq!(own.next(), Some(if row == 700 { Err(row) } else { Ok(row) }));
@@ -65,6 +76,12 @@ mod tests {
         assert_eq!(ahead_of(600, Some(100), 1), 100);
         assert_eq!(ahead_of(20, Some(100), 3), 20, "there are no more");
         assert_eq!(ahead_of(600, None, 3), 1);
+    }
+
+    #[test]
+    fn rare_rows_are_not_waited_for() {
+        assert_eq!(ahead_in_time(600, (Some(100), 3), 7), 7);
+        assert_eq!(ahead_in_time(600, (Some(100), 3), 0), 1);
     }
 
     #[test]

@@ -114,12 +114,20 @@ async function entries(ctx, question, signal) {
       of.calls += 1;
       of.records += entry.records ?? 0;
       of.refused += entry.refused === null ? 0 : 1;
-      of.broken += entry.refused === null && entry.whole === false ? 1 : 0;
+      of.broken += brokeOff(entry) ? 1 : 0;
       found.operators.set(entry.operator, of);
     }
     if (found.newest.length > 2 * KEPT_MAX) found.newest = found.newest.slice(-KEPT_MAX);
   }
   return found;
+}
+
+/**
+ * Whether an operator did not get all of an answer. A node that asks for one (`ann@b`) takes no more than it needs.
+ * @param {Pick<Entry, "operator" | "refused" | "whole">} entry
+ */
+function brokeOff({ operator, refused, whole }) {
+  return refused === null && whole === false && !operator.includes("@");
 }
 
 /**
@@ -210,7 +218,7 @@ function row({ at, operator, call, records, case: named, filters, refused, whole
     h("td", { class: "number", "data-label": "Records" },
       refused === null ? (records === null ? "–" : number(records)) : h("span", { class: "severity severity-error" }, "refused"),
       refused !== null && h("span", { class: "hint block" }, refused),
-      refused === null && whole === false && h("span", { class: "hint block" }, "not completed"),
+      brokeOff({ operator, refused, whole }) && h("span", { class: "hint block" }, "not completed"),
       ended_at === null && h("span", { class: "hint block" }, isOwn ? "this reading" : "under way, or killed")),
     h("td", { "data-label": "Case" }, named === null ? h("span", { class: "soft" }, "–") : outside(named)),
     h("td", { "data-label": "Filters" }, noted.length === 0 ? h("span", { class: "soft" }, "everything")

@@ -59,7 +59,7 @@ fn seed() -> u64 {
 fn a_long_history_agrees_with_the_model() {
     let (steps, mut source) = (from_env("DISPATCHD_TEST_STEPS", 8_000), Source::new(seed()));
     let (mut recorded, mut reopened) = (0, 0);
-    runtime().block_on(async {
+    block_on(async {
         let mut pair = Pair::new();
         for number in 0..steps {
             let op = source.next(&pair.truth);
@@ -85,7 +85,7 @@ fn a_long_history_agrees_with_the_model() {
 fn a_long_history_on_the_real_store_agrees_with_the_model() {
     let steps = from_env("DISPATCHD_TEST_STEPS", 8_000) / 100;
     let mut source = Source::new(seed());
-    runtime().block_on(async {
+    block_on(async {
         let mut on_file = OnFile::new();
         for _ in 0..steps {
             let op = source.next(&on_file.truth);

@@ -50,15 +50,22 @@ const REMEMBERED: Duration = Duration::from_secs(30 * 86_400);
 /// When every store is founded and every clock starts.
 const FOUNDED: Timestamp = Timestamp::from_secs(1_800_000_000);
 
-pub(super) fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
+/// Longer than any test takes.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// Runs a test. One that waits for what never comes fails, and holds up no other.
+pub(super) fn block_on<T>(test: impl Future<Output = T>) -> T {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.enable_all().build().expect("a runtime");
+    let test = async { tokio::time::timeout(PATIENCE, test).await };
+    runtime.block_on(test).expect("it ends")
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
     #[test]
     fn index_store_and_log_agree_with_the_model(ops in prop::collection::vec(op::short(), 1..40)) {
-        runtime().block_on(memory::run(&ops));
+        block_on(memory::run(&ops));
     }
 }
 
@@ -66,6 +73,6 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
     #[test]
     fn the_real_store_agrees_with_the_model(ops in prop::collection::vec(op::short(), 1..40)) {
-        runtime().block_on(on_file::run(&ops));
+        block_on(on_file::run(&ops));
     }
 }

@@ -110,7 +110,7 @@ fn an_entry_in_doubt_is_not_sent_while_the_store_is_in_doubt() {
             matches!(proof, Ok(_) | Err(DeviceError::Change(ChangeError::StoreUnwritable))),
             "{proof:?}"
         );
-        two.ann.catches_up(&two.engine).await.expect("it is sent once the store works");
+        two.ann.registry.reached(4).await.expect("it is sent once the store works");
         assert!(ann.is_live(&phone));
         both_have_all(two).await;
     });

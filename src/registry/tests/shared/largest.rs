@@ -63,7 +63,7 @@ async fn import(node: &Bench, account: TransferAccount) -> Imported {
 #[test]
 fn the_largest_account_comes_in_lapses_and_leaves() {
     let runtime = engine_runtime();
-    super::super::model::runtime().block_on(async {
+    super::super::model::block_on(async {
         let node = widest(&begun_log(), &runtime);
         let imported = import(&node, largest(1, node.clock.now())).await;
         let handles = limits::HANDLES_PER_ACCOUNT_MAX;
@@ -91,7 +91,7 @@ fn the_largest_account_comes_in_lapses_and_leaves() {
 #[test]
 fn an_account_takes_handles_from_no_more_large_accounts_than_fit_into_an_entry() {
     let runtime = engine_runtime();
-    super::super::model::runtime().block_on(async {
+    super::super::model::block_on(async {
         let node = widest(&begun_log(), &runtime);
         let at = node.clock.now();
         let holders = 2..22;
@@ -123,7 +123,7 @@ fn an_account_takes_handles_from_no_more_large_accounts_than_fit_into_an_entry()
 #[test]
 fn the_row_of_an_account_is_no_longer_than_it_says() {
     let runtime = engine_runtime();
-    super::super::model::runtime().block_on(async {
+    super::super::model::block_on(async {
         let node = widest(&begun_log(), &runtime);
         let imported = largest(1, node.clock.now());
         import(&node, imported).await;

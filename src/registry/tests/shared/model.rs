@@ -221,7 +221,7 @@ proptest! {
     fn three_nodes_agree_with_the_model(turns in prop::collection::vec(turn(), 1..40)) {
         let runtime = engine_runtime();
         let mut cluster = Cluster::new(&runtime);
-        crate::registry::tests::model::runtime().block_on(async {
+        crate::registry::tests::model::block_on(async {
             for (at, turn) in &turns {
                 cluster.turn(*at, turn).await;
                 cluster.check().await;

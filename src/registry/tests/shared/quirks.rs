@@ -22,7 +22,7 @@ fn node_at(engine: &MemoryLog, runtime: &Runtime, number: u64, wrap: Wrap) -> No
 fn run(test: impl AsyncFnOnce(MemoryLog, &Runtime)) {
     // Dropped last, and not within a task.
     let runtime = engine_runtime();
-    super::super::model::runtime().block_on(test(begun_log(), &runtime));
+    super::super::model::block_on(test(begun_log(), &runtime));
 }
 
 /// Appends an entry without steps, under key number `key`.

@@ -143,7 +143,7 @@ fn run(seed: u64, wrap: Wrap) -> Result<u64, String> {
     });
     let (mut nodes, mut dice, heard): (Vec<_>, _, _) =
         (nodes.collect(), Dice(seed), Mutex::default());
-    crate::registry::tests::model::runtime().block_on(async {
+    crate::registry::tests::model::block_on(async {
         let mut lost_races = 0;
         for number in 0..ROUNDS {
             let before: Vec<_> = nodes.iter().map(|node| node.registry.lost_races()).collect();

@@ -379,7 +379,7 @@ fn a_command_that_loses_every_race_is_refused_as_overloaded() {
     let clock = ManualClock::at(Timestamp::from_secs(1_800_000_000));
     let with = (clock, &runtime, (|log| Arc::new(Quirky(Late(log)))) as Wrap);
     let node = Node::start(1, Arc::new(engine.handle()), begun_disk(), Vec::new(), with);
-    super::super::model::runtime().block_on(async {
+    super::super::model::block_on(async {
         let refused = node.registry.sign_up(sign_up(None)).await.map(drop);
         assert_eq!(refused, Err(DeviceError::Change(ChangeError::Overloaded)));
         let races = u64::from(crate::limits::REGISTRY_LOST_RACES_MAX);
