@@ -1,4 +1,4 @@
-//! [`Answering`]: the last hand on every answer.
+//! [`Answering`]: what is done last to every answer.
 
 use std::{
     convert::Infallible,

@@ -1,8 +1,8 @@
 //! [`Service`]: what one listener answers, and with which call.
 //!
-//! What hyper does not refuse by itself could be read otherwise by a proxy in front: then one of the two would see a request where
-//! the other sees a body (request smuggling). Such a request is refused, and its connection is closed. A request with both
-//! `Content-Length` and `Transfer-Encoding` is read as chunked, and hyper closes the connection after it (RFC 9112 section 6.3).
+//! A proxy in front could read otherwise what hyper does not refuse by itself. Then one of the two would see a request where the other
+//! sees a body (request smuggling). Such a request is refused, and its connection is closed. A request with both `Content-Length` and
+//! `Transfer-Encoding` is read as chunked, and hyper closes the connection after it (RFC 9112 section 6.3).
 
 use std::{convert::Infallible, future::ready, sync::Arc};
 

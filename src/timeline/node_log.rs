@@ -20,7 +20,7 @@ pub enum NodeLogError {
     Missing(String),
 }
 
-/// The log of this node, or of another node of the same cluster. All are read at the same time, each on a thread of its own.
+/// The log of this node, or of another node of the same cluster. All are read at the same time, on several threads.
 pub trait NodeLog: Sync {
     /// The node's name; empty on a machine that belongs to no cluster.
     fn node(&self) -> &str;

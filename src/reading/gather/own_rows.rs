@@ -1,6 +1,9 @@
 //! [`OwnRows`]: the rows of this node's own log, of which some are read ahead.
 
-use std::collections::VecDeque;
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
 
 use crate::limits;
 
@@ -12,24 +15,25 @@ pub(super) struct OwnRows<S: Iterator> {
 }
 
 impl<S: Iterator<Item = Result<R, E>>, R, E> OwnRows<S> {
-    /// Reads this node's share of a page that so many `nodes` give together, as far as it is found while `goes_on`: the merge then waits for
-    /// the first rows of the others, which read meanwhile. One row is read in any case, and without a page no more.
+    /// Reads this node's share of a page that so many `nodes` give together: the merge then waits for the first rows of the others, which
+    /// read meanwhile. One row is read in any case, and without a page no more. The rest may take as long as `rest`.
     pub(super) fn begin(
-        search: S,
+        mut search: S,
         (page, nodes): (Option<usize>, usize),
-        goes_on: impl Fn() -> bool,
+        rest: Duration,
     ) -> Self {
         // An answer line by line may have a limit without bounds.
         let share = page.unwrap_or(1).min(limits::LOG_PAGE_RECORDS_MAX).div_ceil(nodes);
-        let mut rows = Self { first: VecDeque::new(), search };
-        for row in rows.search.by_ref() {
-            let is_row = row.is_ok();
-            rows.first.push_back(row);
-            if !is_row || share <= rows.first.len() || !goes_on() {
-                break;
-            }
+        let mut first: VecDeque<_> = search.next().into_iter().collect();
+        let began = Instant::now();
+        while first.back().is_some_and(Result::is_ok)
+            && first.len() < share
+            && began.elapsed() < rest
+        {
+            let Some(row) = search.next() else { break };
+            first.push_back(row);
         }
-        rows
+        Self { first, search }
     }
 
     /// What reads the rows.
@@ -51,17 +55,17 @@ mod tests {
 
     /// How many rows of so many are read ahead, with time for all of them. All are given once, in their order.
     fn ahead_of(rows: usize, page: Option<usize>, nodes: usize) -> usize {
-        ahead_in_time(rows, (page, nodes), usize::MAX)
+        ahead_in(Duration::MAX, rows, page, nodes)
     }
 
-    /// The same with time for so many.
-    fn ahead_in_time(rows: usize, page: (Option<usize>, usize), time: usize) -> usize {
+    /// The same within a time.
+    fn ahead_in(rest: Duration, rows: usize, page: Option<usize>, nodes: usize) -> usize {
         let read = Cell::new(0);
         let search = (0..rows).map(|row| {
             read.set(row + 1);
             if row == 700 { Err(row) } else { Ok(row) }
         });
-        let mut own = OwnRows::begin(search, page, || read.get() < time);
+        let mut own = OwnRows::begin(search, (page, nodes), rest);
         let ahead = read.get();
         for row in 0..rows {
             assert_eq!(own.next(), Some(if row == 700 { Err(row) } else { Ok(row) }));
@@ -80,8 +84,7 @@ mod tests {
 
     #[test]
     fn rare_rows_are_not_waited_for() {
-        assert_eq!(ahead_in_time(600, (Some(100), 3), 7), 7);
-        assert_eq!(ahead_in_time(600, (Some(100), 3), 0), 1);
+        assert_eq!(ahead_in(Duration::ZERO, 600, Some(100), 3), 1);
     }
 
     #[test]

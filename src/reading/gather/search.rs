@@ -1,6 +1,6 @@
 //! [`GatheredSearch`]: a search in the logs of all nodes.
 
-use std::{cell::OnceCell, collections::BTreeMap, thread, time::Instant};
+use std::{collections::BTreeMap, thread};
 
 use futures_util::future::join_all;
 use tokio::runtime::Handle;
@@ -215,13 +215,8 @@ impl GatheredSearch {
         let own_rows = thread::scope(|scope| {
             scope.spawn(move || runtime.block_on(begun));
             let nodes = 1 + asked.len() + removed.len();
-            // From the first row on: before it, there is nothing to merge.
-            let ends_at = OnceCell::new();
-            let goes_on = || {
-                let now = Instant::now();
-                now < *ends_at.get_or_init(|| now + limits::LOG_SEARCH_OWN_AHEAD)
-            };
-            own_rows.map(|search| Box::new(OwnRows::begin(search, (limit, nodes), goes_on)))
+            let ahead = limits::LOG_SEARCH_OWN_AHEAD;
+            own_rows.map(|search| Box::new(OwnRows::begin(search, (limit, nodes), ahead)))
         });
         let other =
             |part: Option<_>| part.map_or(NodeRows::None, |part| NodeRows::Other(Box::new(part)));

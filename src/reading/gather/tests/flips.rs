@@ -290,6 +290,7 @@ fn a_sum_over_the_logs_and_an_order_by_time_are_wrong() {
 #[test]
 fn the_copies_of_all_nodes_share_the_memory_and_each_has_enough_to_go_on() {
     let (most, least) = (limits::LOG_FLIPS_PARTS_BYTES_MAX, limits::LOG_FLIPS_PARTS_BYTES_MIN);
+    assert_eq!(bytes_of_each(1), most);
     for nodes in 1..=most / least {
         assert!(bytes_of_each(nodes) * nodes <= most, "{nodes} nodes");
     }
